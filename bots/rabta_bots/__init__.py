@@ -1,0 +1,1 @@
+"""The bridge: carries e-Office events into encrypted rooms and decisions back."""

@@ -1,0 +1,1 @@
+"""The yard: the `rabta` command line, the runner and the demo network."""
