@@ -1,0 +1,57 @@
+# The only list of commands. `make demo` and `make test` do all the set-up a fresh machine needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
+STATE ?= .demo
+
+.PHONY: help demo test check bench format lock install machine clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: install ## Bring up two ministries, the e-Office and the bridge (ONCE=1: play the story and end)
+	$(BIN)/rabta demo --state "$(STATE)" $(if $(ONCE),--once) $(if $(JSON),--json)
+
+test: install machine ## Run every test, against real homeservers, databases and a real browser
+	$(BIN)/pytest $(ARGS)
+
+check: install ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install machine ## Measure, as ratios within one run
+	$(BIN)/python -m rabta_deploy.bench $(ARGS)
+
+format: install ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: install ## Lock what is installed, with hashes, naming no registry
+	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --quiet --output-file requirements.lock
+
+install: .venv/installed deploy/officer/dist/built ## Install the locked dependencies into .venv
+
+.venv/installed: requirements.lock pyproject.toml
+	@deploy/machine.sh python
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/package*.json deploy/officer/src/*)
+	cd deploy/officer && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	cd deploy/officer && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	@touch $@
+
+machine: ## Install what the tests need of the machine (PostgreSQL, Chromium, fonts)
+	@deploy/machine.sh tests
+
+clean: ## Remove everything that can be made again
+	rm -rf .venv .demo deploy/officer/node_modules deploy/officer/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
