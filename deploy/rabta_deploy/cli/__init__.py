@@ -7,6 +7,7 @@ import click
 # One line per house; a house is imported only when its command is asked for.
 COMMANDS = {
     "policy": "rabta_deploy.cli.policy:policy",
+    "audit": "rabta_deploy.cli.audit:audit",
     "gateway": "rabta_deploy.cli.gateway:gateway",
     "bridge": "rabta_deploy.cli.bridge:bridge",
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
