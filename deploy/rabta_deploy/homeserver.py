@@ -1,0 +1,176 @@
+"""One Synapse on this machine: rendered into a directory, started, waited for, stopped.
+
+The process is `python -m synapse.app.homeserver` of the same interpreter, unmodified.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from signedjson.key import (
+    encode_signing_key_base64,
+    encode_verify_key_base64,
+    generate_signing_key,
+    get_verify_key,
+    read_signing_keys,
+)
+
+from rabta_deploy import synapse_config
+from rabta_deploy.admin import SynapseAdmin
+from rabta_deploy.jsonhttp import answers
+from rabta_deploy.ports import require_free
+from rabta_deploy.process import Child, spawn
+from rabta_deploy.secretfile import keep_secret, write_secret
+from rabta_deploy.synapse_config import DoorSettings, SynapseFiles, SynapseSettings
+
+__all__ = ["DoorSettings", "Homeserver", "VerifyKey"]
+
+_READY_WITHIN_S = 120
+_ADMIN = "rabta-admin"
+
+
+class VerifyKey(NamedTuple):
+    """A server's public signing key: `ed25519:<version>` and unpadded base64."""
+
+    key_id: str
+    key: str
+
+
+class Homeserver:
+    """A homeserver of its own directory; a second start finds everything as it was left.
+
+    Args:
+        server_name: Matrix server name without a port, for example `itt.gov.test`.
+        directory: Holds its configuration, keys, database and log.
+        client_port: Loopback port of the client and admin APIs.
+        federation_port: Loopback port of the plain federation API, for the gateway.
+        further: Further fields of `SynapseSettings`.
+    """
+
+    def __init__(
+        self,
+        server_name: str,
+        directory: Path,
+        *,
+        client_port: int,
+        federation_port: int,
+        **further: Any,
+    ) -> None:
+        self.settings = SynapseSettings(
+            server_name=server_name,
+            client_port=client_port,
+            federation_port=federation_port,
+            **further,
+        )
+        self.server_name = server_name
+        self.files = SynapseFiles(directory=directory.absolute())
+        self.client_url = f"http://127.0.0.1:{client_port}"
+        self.federation_url = f"http://127.0.0.1:{federation_port}"
+        self.metrics_url = (
+            f"http://127.0.0.1:{self.settings.metrics_port}/_synapse/metrics"
+            if self.settings.metrics_port
+            else None
+        )
+        self.child: Child | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.child is not None and self.child.running
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        """Its public signing key, for the policy; the key is made on first use."""
+        text = keep_secret(self.files.signing_key, _new_signing_key)
+        (key,) = read_signing_keys(text.splitlines())
+        return VerifyKey(f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key)))
+
+    def render(self) -> None:
+        """Write `homeserver.yaml` and the log configuration; make keys and secrets once."""
+        self.files.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.verify_key  # noqa: B018 - the key file must be there before Synapse makes its own
+        for name in ("registration", "macaroon", "form"):
+            keep_secret(self.files.secret(name))
+        keep_secret(self.files.gateway_secret)
+        if line := synapse_config.pgpass(self.settings.database):
+            write_secret(self.files.secret("pgpass"), line)
+        rendered = synapse_config.document(self.settings, self.files)
+        write_secret(self.files.config, yaml.safe_dump(rendered, sort_keys=False))
+        self.files.log_config.write_text(
+            yaml.safe_dump(synapse_config.log_document(), sort_keys=False)
+        )
+
+    def start(self) -> None:
+        """Render and start; returns at once, `wait_ready` waits.
+
+        Raises:
+            PortTakenError: One of its ports is taken.
+            ProcessError: The interpreter cannot be started.
+        """
+        if self.running:
+            return
+        ports = {"client": self.settings.client_port, "federation": self.settings.federation_port}
+        if self.settings.metrics_port is not None:
+            ports["metrics"] = self.settings.metrics_port
+        require_free({f"{self.server_name} {use}": port for use, port in ports.items()})
+        self.render()
+        self.child = spawn(
+            [sys.executable, "-m", "synapse.app.homeserver", "-c", self.files.config],
+            name=f"homeserver {self.server_name}",
+            log_file=self.files.log,
+            directory=self.files.directory,
+        )
+
+    def wait_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
+        """Wait until it answers `/health`.
+
+        Raises:
+            ProcessError: It ended, or is not ready in time; with its last log lines.
+            RuntimeError: It was never started.
+        """
+        if self.child is None:
+            raise RuntimeError(f"{self.server_name} was not started")
+        self.child.wait_ready(lambda: answers(f"{self.client_url}/health"), within_s=within_s)
+
+    def stop(self) -> None:
+        """Stop it; harmless when it does not run."""
+        if self.child is not None:
+            self.child.stop()
+
+    @property
+    def admin(self) -> SynapseAdmin:
+        """Its admin API, without an administrator's token yet."""
+        return SynapseAdmin(
+            self.client_url, self.files.secret("registration").read_text(encoding="utf-8")
+        )
+
+    def register(self, localpart: str, password: str, *, admin: bool = False) -> str:
+        """Register an account, or leave it as it is when it exists.
+
+        Returns:
+            The user id.
+        """
+        self.admin.register(localpart, password, admin=admin)
+        return f"@{localpart}:{self.server_name}"
+
+    @property
+    def admin_token(self) -> str:
+        """Access token of its administrator; account and token are made on first use."""
+        if not self.files.admin_token.exists():
+            password = keep_secret(self.files.secret("admin-password"))
+            self.register(_ADMIN, password, admin=True)
+            token = self.admin.log_in(_ADMIN, password)
+            write_secret(self.files.admin_token, token)
+        return self.files.admin_token.read_text(encoding="utf-8")
+
+    def lift_rate_limits(self, user_id: str) -> None:
+        """Free one account (a bot) from rate limits."""
+        self.admin.lift_rate_limits(user_id, token=self.admin_token)
+
+
+def _new_signing_key() -> str:
+    """One line of Synapse's signing key file."""
+    key = generate_signing_key(f"a_{secrets.token_hex(2)}")
+    return f"{key.alg} {key.version} {encode_signing_key_base64(key)}\n"

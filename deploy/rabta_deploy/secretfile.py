@@ -1,0 +1,35 @@
+"""Secrets live in files of mode 0600: made once, kept across restarts, never printed."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+_RANDOM_BYTES = 32
+
+
+def write_secret(path: Path, text: str) -> Path:
+    """Write a secret whole or not at all, mode 0600 from its first byte on.
+
+    Returns:
+        The path.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
+    return path
+
+
+def random_text() -> str:
+    """256 random bits as URL-safe text."""
+    return secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def keep_secret(path: Path, make: Callable[[], str] = random_text) -> str:
+    """The secret in a file; made by `make` and written when the file does not exist."""
+    if not path.exists():
+        write_secret(path, make())
+    return path.read_text(encoding="utf-8")
