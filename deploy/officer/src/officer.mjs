@@ -1,0 +1,227 @@
+// The commands of the headless officer. Arguments and results are plain JSON values.
+import { EventType, KnownMembership } from "matrix-js-sdk";
+import { RecoveryKeys, createIdentity, deviceSigned, unlock } from "./identity.mjs";
+import { roomMessages } from "./messages.mjs";
+import { Refusal } from "./refusal.mjs";
+import { openSession, signIn, signOut } from "./session.mjs";
+import { until } from "./waiting.mjs";
+
+const DEFAULT_TIMEOUT_S = 20;
+const POLL_RESPONSE = "org.matrix.msc3381.poll.response";
+
+export class Officer {
+  static COMMANDS = new Set(
+    "login status rooms members join leave create_room invite send send_event vote messages wait_message wait_room logout close".split(
+      " ",
+    ),
+  );
+
+  #client = null;
+  #mode = "strict";
+  #recoveryKeys = new RecoveryKeys();
+
+  get #signedIn() {
+    if (!this.#client) throw new Refusal("not-signed-in", "log in first");
+    return this.#client;
+  }
+
+  /**
+   * {homeserver, user, password, mode?: "strict"|"unsigned", recovery_key?, create_identity?}
+   * Answers with status(), and with recovery_key when an identity was created.
+   */
+  async login({ mode = "strict", recovery_key: key, create_identity: create = false, ...account }) {
+    if (this.#client) throw new Refusal("signed-in-already", this.#client.getUserId());
+    if (!["strict", "unsigned"].includes(mode)) throw new Refusal("unknown-mode", mode);
+    if (mode === "strict" && !key && !create)
+      throw new Refusal("identity-needed", "strict mode needs recovery_key or create_identity");
+    const signedIn = await signIn(account);
+    const client = await openSession(signedIn, { mode, recoveryKeys: this.#recoveryKeys });
+    this.#client = client;
+    this.#mode = mode;
+    try {
+      const made = create && (await createIdentity(client, this.#recoveryKeys, account.password));
+      if (key) await unlock(client, this.#recoveryKeys, key);
+      return { ...(await this.status()), ...(made ? { recovery_key: made } : {}) };
+    } catch (error) {
+      await this.logout();
+      throw error;
+    }
+  }
+
+  /** Who this is and whether other clients see the device as signed by its owner. */
+  async status() {
+    const client = this.#signedIn;
+    return {
+      user_id: client.getUserId(),
+      device_id: client.getDeviceId(),
+      mode: this.#mode,
+      signed: await deviceSigned(client),
+    };
+  }
+
+  /** Every room joined or invited to. */
+  rooms() {
+    const rooms = this.#signedIn.getRooms().map((room) => this.#describeRoom(room));
+    return { rooms };
+  }
+
+  #describeRoom(room) {
+    const me = room.getMember(this.#client.getUserId())?.events.member;
+    return {
+      room_id: room.roomId,
+      name: room.name,
+      membership: room.getMyMembership(),
+      encrypted: room.hasEncryptionStateEvent(),
+      inviter: me?.getContent().membership === KnownMembership.Invite ? me.getSender() : null,
+    };
+  }
+
+  /** {room}: user id -> membership. */
+  members({ room }) {
+    const members = this.#room(room).currentState.getMembers();
+    return { members: Object.fromEntries(members.map((m) => [m.userId, m.membership])) };
+  }
+
+  /** {room, timeout?}: join by id or alias and wait until the room has been synced. */
+  async join({ room, timeout }) {
+    const { roomId } = await this.#signedIn.joinRoom(room);
+    return this.#joined(roomId, timeout);
+  }
+
+  #joined(roomId, timeout) {
+    return this.#until("room-not-synced", timeout, () => {
+      const room = this.#client.getRoom(roomId);
+      const joined = room?.getMyMembership() === KnownMembership.Join;
+      return joined && room.currentState.getStateEvents(EventType.RoomCreate, "")
+        ? this.#describeRoom(room)
+        : null;
+    });
+  }
+
+  async leave({ room }) {
+    await this.#signedIn.leave(room);
+  }
+
+  /** {name?, invite?, encrypted?: true, ...createRoom options of the client-server API}. */
+  async create_room({ encrypted = true, timeout, ...options }) {
+    const encryption = {
+      type: EventType.RoomEncryption,
+      state_key: "",
+      content: { algorithm: "m.megolm.v1.aes-sha2" },
+    };
+    const { room_id: roomId } = await this.#signedIn.createRoom({
+      preset: "private_chat",
+      ...options,
+      initial_state: [...(options.initial_state ?? []), ...(encrypted ? [encryption] : [])],
+    });
+    return this.#joined(roomId, timeout);
+  }
+
+  async invite({ room, user }) {
+    await this.#signedIn.invite(room, user);
+  }
+
+  /** {room, body, reply_to?, formatted_body?}: a text message, encrypted where the room is. */
+  send({ room, body, reply_to: replyTo, formatted_body: html }) {
+    return this.send_event({
+      room,
+      type: "m.room.message",
+      content: {
+        msgtype: "m.text",
+        body,
+        ...(html ? { format: "org.matrix.custom.html", formatted_body: html } : {}),
+        ...(replyTo ? { "m.relates_to": { "m.in_reply_to": { event_id: replyTo } } } : {}),
+      },
+    });
+  }
+
+  /** {room, type, content}: any event, encrypted where the room is (reactions never are). */
+  async send_event({ room, type, content }) {
+    const { event_id: eventId } = await this.#signedIn.sendEvent(
+      this.#room(room).roomId,
+      type,
+      content,
+    );
+    return { event_id: eventId };
+  }
+
+  /** {room, poll, answers}: answer the poll whose start event is `poll` with answer ids. */
+  vote({ room, poll, answers }) {
+    return this.send_event({
+      room,
+      type: POLL_RESPONSE,
+      content: {
+        "m.relates_to": { rel_type: "m.reference", event_id: poll },
+        [POLL_RESPONSE]: { answers },
+      },
+    });
+  }
+
+  /** {room, limit?}: the newest messages, oldest first, edits applied. */
+  async messages({ room, limit = 50 }) {
+    const messages = await roomMessages(this.#signedIn, this.#room(room));
+    return { messages: messages.slice(-limit) };
+  }
+
+  /**
+   * {room, contains?, event_id?, sender?, after?, edited?, timeout?}: the first message that fits.
+   * `contains` looks at the text after edits; `after` is an event id that must come before it;
+   * `edited` true or false narrows. Messages that cannot be read fit only by event_id or sender.
+   */
+  wait_message({ room, timeout, ...wanted }) {
+    return this.#until("no-such-message", timeout, async () => {
+      const known = this.#client.getRoom(room);
+      if (!known) return null;
+      const messages = await roomMessages(this.#client, known);
+      const from = wanted.after ? messages.findIndex((m) => m.event_id === wanted.after) + 1 : 0;
+      if (wanted.after && from === 0) return null;
+      return messages.slice(from).find((message) => fits(message, wanted)) ?? null;
+    });
+  }
+
+  /** {membership?: "invite", name?, inviter?, room?, timeout?}: wait for a room that fits. */
+  wait_room({ membership = "invite", name, inviter, room: roomId, timeout }) {
+    return this.#until("no-such-room", timeout, () => {
+      const fit = this.rooms().rooms.find(
+        (room) =>
+          room.membership === membership &&
+          (name === undefined || room.name.includes(name)) &&
+          (inviter === undefined || room.inviter === inviter) &&
+          (roomId === undefined || room.room_id === roomId),
+      );
+      return fit ?? null;
+    });
+  }
+
+  /** End the session on the server. */
+  async logout() {
+    const client = this.#signedIn;
+    this.#client = null;
+    await signOut(client);
+  }
+
+  /** Stop without telling the server: the device stays in the account's list. */
+  close() {
+    this.#client?.stopClient();
+    this.#client = null;
+  }
+
+  #room(roomId) {
+    const room = this.#signedIn.getRoom(roomId);
+    if (!room) throw new Refusal("unknown-room", roomId);
+    return room;
+  }
+
+  #until(reason, timeout = DEFAULT_TIMEOUT_S, condition) {
+    return until(this.#signedIn, condition, { reason, timeout });
+  }
+}
+
+function fits(message, { contains, event_id: eventId, sender, edited }) {
+  return (
+    (contains === undefined || message.body.includes(contains)) &&
+    (eventId === undefined || message.event_id === eventId) &&
+    (sender === undefined || message.sender === sender) &&
+    (edited === undefined || message.edited === edited)
+  );
+}
