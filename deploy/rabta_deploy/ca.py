@@ -47,7 +47,7 @@ class CertificateAuthority:
         return self.certificate_file.read_text(encoding="ascii")
 
     def leaf(self, name: str, *, now: datetime) -> Leaf:
-        """The certificate for one DNS name; kept, and made anew 30 days before its end.
+        """The certificate for a DNS name and 127.0.0.1; made anew 30 days before its end.
 
         Args:
             name: Subject alternative name, for example `itt.gov.test`.
@@ -56,7 +56,10 @@ class CertificateAuthority:
         leaf = Leaf(self._directory / f"{name}.pem", self._directory / f"{name}.key")
         if not (leaf.key_file.exists() and _lasts(leaf.certificate_file, now + _RENEW_BEFORE)):
             made = self._ca.issue_cert(
-                name, not_before=now - timedelta(days=1), not_after=now + _LEAF_LIFETIME
+                name,
+                "127.0.0.1",
+                not_before=now - timedelta(days=1),
+                not_after=now + _LEAF_LIFETIME,
             )
             write_secret(leaf.key_file, made.private_key_pem.bytes().decode())
             chain = b"".join(part.bytes() for part in made.cert_chain_pems)

@@ -46,7 +46,8 @@ class DoorSettings(BaseModel):
 
     policy_file: Path
     authority_file: Path
-    reload_interval_ms: int = Field(default=500, ge=50)
+    reload_interval_ms: int = Field(default=500, ge=100, le=1000)
+    audit_directory: Path | None = None
 
 
 class SynapseFiles(BaseModel):
@@ -272,4 +273,11 @@ def _gateway(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
 def _door(door: DoorSettings | None) -> dict[str, Any]:
     if door is None:
         return {}
-    return {"modules": [{"module": "rabta_synapse.Door", "config": door.model_dump(mode="json")}]}
+    return {
+        "modules": [
+            {
+                "module": "rabta_synapse.Door",
+                "config": door.model_dump(mode="json", exclude_none=True),
+            }
+        ]
+    }
