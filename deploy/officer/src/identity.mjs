@@ -2,6 +2,9 @@
 // Never resets an identity that exists: that is the account holder's decision, not a program's.
 import { decodeRecoveryKey } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { Refusal } from "./refusal.mjs";
+import { until } from "./waiting.mjs";
+
+const OWN_KEYS_S = 15;
 
 /** Holds the recovery key in memory while secret storage is read; forgets it on request. */
 export class RecoveryKeys {
@@ -51,6 +54,7 @@ export async function createIdentity(client, recoveryKeys, password) {
     setupNewKeyBackup: true,
   });
   recoveryKeys.forget();
+  await ownKeysKnown(client, "device-not-signed", () => deviceSigned(client));
   return generated.encodedPrivateKey;
 }
 
@@ -71,21 +75,30 @@ async function uploadKeys(client, upload, password) {
 
 /** Sign this device with the identity that the recovery key unlocks; also opens the key backup. */
 export async function unlock(client, recoveryKeys, recoveryKey) {
-  // This also fetches the public identity, without which the private one cannot be imported.
   if (!(await identityExists(client)))
     throw new Refusal("no-identity", "the account has no identity yet");
   const key = await checkedKey(client, recoveryKey);
   const crypto = client.getCrypto();
   recoveryKeys.hold(key);
   try {
+    await ownKeysKnown(client, "no-identity", () => identityKnown(client));
     await crypto.bootstrapCrossSigning({});
     if (await crypto.checkKeyBackupAndEnable())
       await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
   } finally {
     recoveryKeys.forget();
   }
-  if (!(await deviceSigned(client)))
-    throw new Refusal("device-not-signed", "the identity did not sign this device");
+  await ownKeysKnown(client, "device-not-signed", () => deviceSigned(client));
+}
+
+async function identityKnown(client) {
+  return (await client.getCrypto().getCrossSigningStatus()).publicKeysOnDevice;
+}
+
+// What the engine knows of our own keys lags behind the server: ask it again until `known` holds.
+function ownKeysKnown(client, reason, known) {
+  const asked = async () => ((await identityExists(client)) && (await known())) || null;
+  return until(client, asked, { reason, timeout: OWN_KEYS_S });
 }
 
 async function checkedKey(client, recoveryKey) {
@@ -99,5 +112,8 @@ async function checkedKey(client, recoveryKey) {
   const stored = await client.secretStorage.getKey();
   if (!stored) throw new Refusal("no-secret-storage", "the account has no secret storage yet");
   if (!(await client.secretStorage.checkKey(key, stored[1]))) throw wrong;
+  // Without this the engine would make a new identity where it finds none to read.
+  if (!(await client.secretStorage.isStored("m.cross_signing.master")))
+    throw new Refusal("identity-not-stored", "secret storage holds no identity");
   return key;
 }

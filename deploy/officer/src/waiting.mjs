@@ -2,6 +2,8 @@
 import { ClientEvent, MatrixEventEvent, RoomEvent } from "matrix-js-sdk";
 import { Refusal } from "./refusal.mjs";
 
+// Not everything emits an event (another device's signature, say): ask now and then as well.
+const EVERY_MS = 500;
 const CHANGES = [
   ClientEvent.Sync,
   ClientEvent.Room,
@@ -25,7 +27,7 @@ export async function until(client, condition, { reason, timeout }) {
     let timer;
     const change = new Promise((resolve) => {
       undo = onChange(client, resolve);
-      timer = setTimeout(resolve, Math.max(0, deadline - performance.now()));
+      timer = setTimeout(resolve, Math.min(EVERY_MS, Math.max(0, deadline - performance.now())));
     });
     try {
       const value = await condition();
