@@ -1,1 +1,63 @@
 """The judge: what one organisation may do with another. Pure; it never reads a clock, a file or the network."""
+
+from rabta_policy.actions import Action, ActionKind, Room
+from rabta_policy.classes import CardRule, MediaRule, RoomClass
+from rabta_policy.document import PolicyDocument, load_document, parse_document
+from rabta_policy.faults import Fault, PolicyError
+from rabta_policy.judge import decide
+from rabta_policy.policy import Policy, Standing
+from rabta_policy.reading import read_yaml
+from rabta_policy.reasons import ReasonCode
+from rabta_policy.registry import Address, Server
+from rabta_policy.residents import servers_allowed_in
+from rabta_policy.signing import Authority, open_signed, sign_document
+from rabta_policy.states import Organisation
+from rabta_policy.template import fill_servers, reissue
+from rabta_policy.verdicts import Allowed, Denied, Grant, Reason, Verdict
+
+
+def parse(text: str) -> Policy:
+    """Read a policy's YAML or JSON text. Signatures in it are neither wanted nor looked at.
+
+    For templates, tests and `rabta policy explain`; a server believes only `open_signed`.
+
+    Raises:
+        PolicyError: `policy-malformed`, with every fault: path, line, message, cure.
+    """
+    plain, lines = read_yaml(text)
+    plain.pop("signatures", None)
+    return Policy(parse_document(plain, lines))
+
+
+__all__ = [
+    "Action",
+    "ActionKind",
+    "Address",
+    "Allowed",
+    "Authority",
+    "CardRule",
+    "Denied",
+    "Fault",
+    "Grant",
+    "MediaRule",
+    "Organisation",
+    "Policy",
+    "PolicyDocument",
+    "PolicyError",
+    "Reason",
+    "ReasonCode",
+    "Room",
+    "RoomClass",
+    "Server",
+    "Standing",
+    "Verdict",
+    "decide",
+    "fill_servers",
+    "load_document",
+    "open_signed",
+    "parse",
+    "parse_document",
+    "reissue",
+    "servers_allowed_in",
+    "sign_document",
+]
