@@ -12,6 +12,7 @@ from pathlib import Path
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.officer import Officer
 from rabta_deploy.secretfile import keep_secret, write_secret
+from rabta_deploy.secretfile import password as new_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Account:
     @property
     def password(self) -> str:
         """The password; made on first use."""
-        return keep_secret(self.password_file)
+        return keep_secret(self.password_file, new_password)
 
     @property
     def recovery_key(self) -> str:

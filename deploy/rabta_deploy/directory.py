@@ -1,8 +1,9 @@
 """Who is who in a demo network: posts, persons, dated charges. One file, read whole or refused."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,6 +27,7 @@ class Post(BaseModel):
     org: Code
     section: str | None = None
     bps: Annotated[int, Field(ge=1, le=22)]
+    reports_to: str | None = None
 
 
 class Person(BaseModel):
@@ -63,6 +65,7 @@ class Directory(BaseModel):
         posts: Post id -> post.
         persons: Person id -> person.
         charges: All charges, past ones too.
+        files: Files that e-Office begins with, in the words of its seed.
     """
 
     model_config = _STRICT
@@ -70,10 +73,16 @@ class Directory(BaseModel):
     posts: dict[str, Post]
     persons: dict[str, Person]
     charges: tuple[Charge, ...]
+    files: tuple[dict[str, Any], ...] = ()
 
     @model_validator(mode="after")
     def _every_name_is_known(self) -> "Directory":
         faults = [
+            f"post {name}: no post {post.reports_to} to report to"
+            for name, post in self.posts.items()
+            if post.reports_to and post.reports_to not in self.posts
+        ]
+        faults += [
             f"{kind} {name}: no server for {part.org}"
             for kind, parts in (("post", self.posts), ("person", self.persons))
             for name, part in parts.items()
@@ -96,7 +105,36 @@ class Directory(BaseModel):
         """Matrix user id of a person."""
         return f"@{self.persons[person_id].localpart}:{self.server_of(person_id)}"
 
-    def bridge_document(self) -> dict[str, object]:
+    def post_of(self, person_id: str, now: datetime) -> str | None:
+        """The post a person holds: the regular one, else the first by any charge."""
+        held = [c for c in self.charges if c.person_id == person_id and c.in_force(now)]
+        held.sort(key=lambda charge: charge.kind != "regular")
+        return held[0].post_id if held else None
+
+    def eoffice_seed(self, passwords: Mapping[str, Path]) -> dict[str, Any]:
+        """e-Office's seed file. `passwords`: person id -> password file."""
+        return {
+            "posts": [
+                {"post_id": post_id, **post.model_dump(exclude_none=True)}
+                for post_id, post in self.posts.items()
+            ],
+            "persons": [
+                {
+                    "person_id": person_id,
+                    "name": person.name,
+                    "name_ur": person.name_ur,
+                    "password_file": str(passwords[person_id]),
+                }
+                for person_id, person in self.persons.items()
+            ],
+            "charges": [
+                charge.model_dump(mode="json", by_alias=True, exclude_none=True)
+                for charge in self.charges
+            ],
+            "files": list(self.files),
+        }
+
+    def bridge_document(self) -> dict[str, Any]:
         """The bridge's directory file: who among the persons reads where, and in what language."""
         return {
             "persons": {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _RANDOM_BYTES = 32
+_PASSWORD_BYTES = 15
 
 
 def write_secret(path: Path, text: str) -> Path:
@@ -26,6 +27,11 @@ def write_secret(path: Path, text: str) -> Path:
 def random_text() -> str:
     """256 random bits as URL-safe text."""
     return secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def password() -> str:
+    """A password a person may have to type: 20 characters, 120 random bits."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
 
 
 def keep_secret(path: Path, make: Callable[[], str] = random_text) -> str:
