@@ -1,14 +1,40 @@
 """The Matrix client of the bridge: never plaintext, never twice, never killed by what it reads."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from rabta_bots.matrix.errors import MatrixError
+from rabta_bots.matrix.identity import OwnIdentity
+from rabta_bots.matrix.login import log_in
 from rabta_bots.matrix.received import Received, Undecryptable
+from rabta_bots.matrix.receiving import Receiving
+from rabta_bots.matrix.rooms import Rooms
+from rabta_bots.matrix.sealing import Seal, read_secret
+from rabta_bots.matrix.sending import Sending
 from rabta_bots.matrix.settings import MatrixSettings
+from rabta_bots.matrix.sharing import Sharing
+from rabta_bots.matrix.state import CryptoState
+from rabta_bots.matrix.store import CryptoStore
+from rabta_bots.matrix.syncing import Syncing
+from rabta_bots.matrix.tables import metadata
+from rabta_bots.matrix.trust import Trust
+from rabta_bots.matrix.upkeep import Upkeep
+from rabta_bots.matrix.wire import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is there once the device is known."""
+
+    trust: Trust
+    rooms: Rooms
+    sending: Sending
+    receiving: Receiving
+    syncing: Syncing
 
 
 class MatrixClient:
@@ -26,8 +52,11 @@ class MatrixClient:
         self, settings: MatrixSettings, engine: Engine, *, clock: Callable[[], datetime]
     ) -> None:
         self.user_id = settings.user_id
+        self._settings = settings
         self._engine = engine
         self._clock = clock
+        self._wire = Wire(settings.homeserver_url, settings.ca_file)
+        self._parts: _Parts | None = None
 
     async def start(self) -> None:
         """Log in or restore, publish keys, make the identity once and check it ever after.
@@ -37,33 +66,90 @@ class MatrixClient:
                 the account than the one we hold; permanent `wrong-store-key`, `login-refused`;
                 not permanent `homeserver-unreachable`.
         """
-        raise MatrixError("not-started", permanent=True)
+        settings = self._settings
+        seal = Seal.from_file(settings.store_key_file)
+        password = read_secret(settings.password_file) if settings.password_file else None
+        metadata.create_all(self._engine)
+        await self._wire.open()
+        try:
+            device_id = await log_in(settings, self._engine, seal, self._wire)
+            store = CryptoStore(self._engine, seal, self._clock)
+            state = CryptoState(store, self.user_id, device_id)
+            identity = OwnIdentity(
+                state,
+                self._wire,
+                recovery_key_file=settings.recovery_key_file,
+                password=password,
+            )
+            self._parts = await self._build(state, identity)
+        except BaseException:
+            await self._wire.close()
+            raise
+
+    async def _build(self, state: CryptoState, identity: OwnIdentity) -> _Parts:
+        wire = self._wire
+        trust = Trust(state, wire)
+        rooms = Rooms(state.store, wire)
+        sharing = Sharing(state, trust, wire)
+        sending = Sending(state, trust, sharing, rooms, wire)
+        receiving = Receiving(state, trust)
+        upkeep = Upkeep(
+            state,
+            wire,
+            trust=trust,
+            sharing=sharing,
+            rooms=rooms,
+            allowed_inviters=self._settings.allowed_inviters,
+        )
+        syncing = Syncing(
+            state,
+            wire,
+            receiving=receiving,
+            sending=sending,
+            upkeep=upkeep,
+            identity=identity,
+            timeline_limit=self._settings.timeline_limit,
+        )
+        await upkeep.publish()
+        await identity.establish()
+        await syncing.catch_up()
+        return _Parts(trust, rooms, sending, receiving, syncing)
 
     async def sync_forever(self, on_received: Callable[[], None]) -> None:
         """Sync until `stop`, committing crypto state, received rows and sync token together.
 
         Args:
-            on_received: Called after each commit that brought rows or keys. Must not block.
+            on_received: Called after each commit. Must not block.
 
         Raises:
             MatrixError: only permanent ones; what passes is retried with a bounded wait.
         """
-        raise MatrixError("not-started", permanent=True)
+        await self._started.syncing.run(on_received)
 
     async def stop(self) -> None:
         """End `sync_forever` and close connections. The account stays logged in."""
+        if self._parts is not None:
+            self._parts.syncing.stop()
+        await self._wire.close()
 
     def received(self, limit: int = 50) -> list[Received]:
-        """Give the undone events, oldest first, with the trust that holds now."""
-        raise MatrixError("not-started", permanent=True)
+        """Give the undone events, oldest first, with the trust that holds now.
+
+        Args:
+            limit: At most so many.
+
+        Raises:
+            MatrixError: not permanent `not-started`.
+        """
+        return self._started.receiving.received(limit)
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, inside the caller's transaction where one is given."""
-        raise MatrixError("not-started", permanent=True)
+        self._started.receiving.done(event_id, connection)
 
     def undecryptable(self, *, older_than: timedelta = timedelta(0)) -> list[Undecryptable]:
         """Give the events that still can not be read, and have been so for `older_than`."""
-        raise MatrixError("not-started", permanent=True)
+        return self._started.receiving.undecryptable(older_than)
 
     async def create_room(
         self,
@@ -74,8 +160,10 @@ class MatrixClient:
         room_class: str,
         direct: bool = False,
     ) -> str:
-        """Create a private, encrypted room and return its id."""
-        raise MatrixError("not-started", permanent=True)
+        """Create a private room, encrypted and labelled from its first event; give its id."""
+        return await self._started.rooms.create(
+            name=name, topic=topic, invite=invite, room_class=room_class, direct=direct
+        )
 
     async def send(
         self,
@@ -87,34 +175,52 @@ class MatrixClient:
     ) -> str:
         """Send an encrypted event and return its event id; a repeat sends identical bytes.
 
+        Args:
+            room_id: An encrypted room we are in.
+            content: The content that readers see; `m.relates_to` is copied to the clear part.
+            txn_id: The caller's, at most 64 ASCII characters; the same for every repeat.
+            event_type: The type that readers see.
+
         Raises:
-            MatrixError: permanent `room-not-encrypted`, `not-joined`, `identity-changed` (the only
+            MatrixError: permanent `room-not-encrypted`, `forbidden`, `identity-changed` (the only
                 readers have changed their identity), `content-too-large`; not permanent
                 `no-reader` (nobody in the room has a device signed by its owner yet),
                 `rate-limited`, `homeserver-unreachable`, `not-started`.
         """
-        raise MatrixError("not-started", permanent=True)
+        return await self._started.sending.send(
+            room_id, content, txn_id=txn_id, event_type=event_type
+        )
 
     async def invite(self, room_id: str, user_id: str) -> None:
         """Invite a user. Already invited or joined is success."""
-        raise MatrixError("not-started", permanent=True)
+        await self._started.rooms.invite(room_id, user_id)
 
     async def kick(self, room_id: str, user_id: str, reason: str) -> None:
         """Remove a user, or take back an invitation. Not being there is success."""
-        raise MatrixError("not-started", permanent=True)
+        await self._started.rooms.kick(room_id, user_id, reason)
 
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership (`join`, `invite`, `leave`, `ban`, `knock`)."""
-        raise MatrixError("not-started", permanent=True)
+        return await self._started.rooms.members(room_id)
 
     async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
         """Redact an event and return the redaction's event id."""
-        raise MatrixError("not-started", permanent=True)
+        return await self._started.rooms.redact(room_id, event_id, txn_id, reason)
 
     def changed_identities(self) -> list[str]:
         """Give the users whose master key changed and who get nothing until acknowledged."""
-        raise MatrixError("not-started", permanent=True)
+        return self._started.trust.changed_identities()
 
     def acknowledge_identity(self, user_id: str) -> None:
-        """Pin the identity that the user shows now. A person decides this, never the bridge."""
-        raise MatrixError("not-started", permanent=True)
+        """Pin the identity that the user shows now. A person decides this, never the bridge.
+
+        Raises:
+            MatrixError: permanent `no-identity`.
+        """
+        self._started.trust.acknowledge(user_id)
+
+    @property
+    def _started(self) -> _Parts:
+        if self._parts is None:
+            raise MatrixError("not-started", permanent=False)
+        return self._parts

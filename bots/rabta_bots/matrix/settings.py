@@ -30,6 +30,8 @@ class MatrixSettings(BaseModel):
     """A PEM bundle that replaces the system's authorities for the homeserver's TLS."""
     allowed_inviters: tuple[str, ...] = ()
     """User ids, or `:server.name` endings, whose invitations are accepted. Nobody by default."""
+    timeline_limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Events per room and sync; the rest of a gap is fetched page by page, none is lost."""
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:

@@ -29,7 +29,7 @@ account = Table(
     Column("shared", Boolean, nullable=False, default=False),
     Column("sync_token", Text),
     Column("cross_signing", LargeBinary),  # sealed JSON: seeds and recovery key
-    Column("identity_published", Boolean, nullable=False, default=False),
+    Column("device_signed", Boolean, nullable=False, default=False),
 )
 
 olm_session = Table(
@@ -91,7 +91,6 @@ device = Table(
     Column("device_id", Text, primary_key=True),
     Column("ed25519", String(64), nullable=False),
     Column("curve25519", String(64), nullable=False),
-    Column("display_name", Text, nullable=False, default=""),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("signed_by", String(64)),  # the self-signing key whose signature was verified
 )
@@ -103,7 +102,7 @@ identity = Table(
     Column("pinned_master", String(64)),
     Column("master", String(64)),
     Column("self_signing", String(64)),  # only if the master's signature on it was verified
-    Column("pinned_ms", BigInteger),
+    Column("seen_ms", BigInteger),
 )
 
 tracked_user = Table(
@@ -150,6 +149,7 @@ received = Table(
     Column("sender_key", String(64)),
     Column("ed25519", String(64)),
     Column("origin_server_ts", BigInteger, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False, default=False),
     Index("matrix_received_undone", "done", "position"),
 )
@@ -165,7 +165,8 @@ message_index = Table(
 undecryptable = Table(
     "matrix_undecryptable",
     metadata,
-    Column("event_id", Text, primary_key=True),
+    Column("position", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("event_id", Text, nullable=False, unique=True),
     Column("room_id", Text, nullable=False),
     Column("session_id", Text, nullable=False),
     Column("sender", Text, nullable=False),

@@ -1,0 +1,128 @@
+"""Rooms: made encrypted, learned from the server, and who is let in and out."""
+
+from collections.abc import Sequence
+
+from rabta_bots.matrix import roomstate
+from rabta_bots.matrix.errors import MatrixError
+from rabta_bots.matrix.grammar import is_event_id, is_room_id, objects
+from rabta_bots.matrix.machine import MEGOLM
+from rabta_bots.matrix.store import CryptoStore
+from rabta_bots.matrix.wire import Wire
+
+ROOM_CLASS = "org.rabta.room.class"
+"""The label of a room, in `m.room.create` and as a state event; the door reads it."""
+
+
+class Rooms:
+    """The rooms of our account.
+
+    Args:
+        store: The rows.
+        wire: The homeserver.
+    """
+
+    def __init__(self, store: CryptoStore, wire: Wire) -> None:
+        self._store = store
+        self._wire = wire
+
+    async def create(
+        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool
+    ) -> str:
+        """Create a private room that is encrypted from its first event."""
+        label = {"class": room_class}
+        answer = await self._wire.call(
+            "POST",
+            "createRoom",
+            body={
+                "preset": "private_chat",
+                "visibility": "private",
+                "name": name,
+                "topic": topic,
+                "invite": list(invite),
+                "is_direct": direct,
+                "creation_content": {ROOM_CLASS: label},
+                "initial_state": [
+                    {
+                        "type": "m.room.encryption",
+                        "state_key": "",
+                        "content": {"algorithm": MEGOLM},
+                    },
+                    {"type": ROOM_CLASS, "state_key": "", "content": label},
+                ],
+            },
+        )
+        room_id = answer.get("room_id")
+        if not is_room_id(room_id):
+            raise MatrixError("homeserver-failed", "no room id", permanent=False)
+        await self._learn(room_id)
+        return room_id
+
+    async def require_encrypted(self, room_id: str) -> None:
+        """Make sure that we are in the room, know its members, and that it is encrypted.
+
+        Raises:
+            MatrixError: permanent `room-not-encrypted`, `unsupported-encryption`, `forbidden`.
+        """
+        with self._store.transaction() as connection:
+            known = roomstate.is_known(connection, room_id)
+            wanted = roomstate.encryption(connection, room_id)
+        if not known or wanted is None:
+            await self._learn(room_id)
+            with self._store.transaction() as connection:
+                wanted = roomstate.encryption(connection, room_id)
+        if wanted is None:
+            raise MatrixError("room-not-encrypted", room_id, permanent=True)
+
+    async def invite(self, room_id: str, user_id: str) -> None:
+        """Invite a user."""
+        if (await self.members(room_id)).get(user_id) in ("join", "invite"):
+            return
+        await self._wire.call("POST", "rooms", room_id, "invite", body={"user_id": user_id})
+        self._set(room_id, user_id, "invite")
+
+    async def kick(self, room_id: str, user_id: str, reason: str) -> None:
+        """Remove a user; the next message uses a new key."""
+        if (await self.members(room_id)).get(user_id, "leave") in ("leave", "ban"):
+            return
+        await self._wire.call(
+            "POST", "rooms", room_id, "kick", body={"user_id": user_id, "reason": reason}
+        )
+        self._set(room_id, user_id, "leave")
+
+    async def members(self, room_id: str) -> dict[str, str]:
+        """Give user id -> membership, asking the server for rooms not known yet."""
+        with self._store.transaction() as connection:
+            if roomstate.is_known(connection, room_id):
+                return roomstate.members(connection, room_id)
+        await self._learn(room_id)
+        with self._store.transaction() as connection:
+            return roomstate.members(connection, room_id)
+
+    async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
+        """Redact an event."""
+        answer = await self._wire.call(
+            "PUT", "rooms", room_id, "redact", event_id, txn_id, body={"reason": reason}
+        )
+        redaction = answer.get("event_id")
+        if not is_event_id(redaction):
+            raise MatrixError("homeserver-failed", "no event id", permanent=False)
+        return redaction
+
+    async def join(self, room_id: str) -> None:
+        """Accept an invitation."""
+        await self._wire.call("POST", "rooms", room_id, "join", body={})
+
+    async def leave(self, room_id: str) -> None:
+        """Turn an invitation down, or leave."""
+        await self._wire.call("POST", "rooms", room_id, "leave", body={})
+
+    async def _learn(self, room_id: str) -> None:
+        """Take in a room's whole state from the server."""
+        answer = await self._wire.call("GET", "rooms", room_id, "state")
+        with self._store.transaction() as connection:
+            roomstate.take_state(connection, room_id, objects(answer.get("array")))
+            roomstate.set_joined(connection, room_id, joined=True, complete=True)
+
+    def _set(self, room_id: str, user_id: str, membership: str) -> None:
+        with self._store.transaction() as connection:
+            roomstate.set_membership(connection, room_id, user_id, membership)

@@ -1,0 +1,139 @@
+"""What we know of rooms from their state: encryption, history visibility, who is in.
+
+Encryption once seen is never unlearned, whatever the server says later.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from rabta_bots.matrix import tables
+from rabta_bots.matrix.errors import MatrixError
+from rabta_bots.matrix.grammar import is_user_id, mapping
+from rabta_bots.matrix.machine import MEGOLM
+from rabta_bots.matrix.rows import put, put_new
+
+_MEMBERSHIPS = frozenset({"join", "invite", "leave", "ban", "knock"})
+_VISIBILITIES = frozenset({"world_readable", "shared", "invited", "joined"})
+_DEFAULT_PERIOD = timedelta(days=7)
+_DEFAULT_MESSAGES = 100
+_TEN_YEARS_MS = 315_360_000_000
+"""A bound for numbers that a stranger wrote, so that date arithmetic can not overflow."""
+
+
+class Encryption(NamedTuple):
+    """How a room's `m.room.encryption` wants keys rotated (spec: m.megolm.v1.aes-sha2)."""
+
+    period: timedelta
+    messages: int
+    shared_history: bool
+    """Whether the room's history visibility lets later members read back (MSC4268)."""
+
+
+def take_state(connection: Connection, room_id: str, events: Iterable[Mapping[str, Any]]) -> None:
+    """Take in state events of one room, in their order."""
+    put_new(connection, tables.room, {"room_id": room_id, "joined": True, "members_known": False})
+    for event in events:
+        content = mapping(event.get("content"))
+        match event.get("type"), event.get("state_key"):
+            case "m.room.member", user if is_user_id(user):
+                if content.get("membership") in _MEMBERSHIPS:
+                    set_membership(connection, room_id, user, content["membership"])
+            case "m.room.encryption", "":
+                if content.get("algorithm"):
+                    _set(connection, room_id, encryption=json.dumps(content))
+            case "m.room.history_visibility", "":
+                if content.get("history_visibility") in _VISIBILITIES:
+                    _set(connection, room_id, history_visibility=content["history_visibility"])
+            case _:
+                pass
+
+
+def set_membership(connection: Connection, room_id: str, user_id: str, membership: str) -> None:
+    """Set one member."""
+    row = {"room_id": room_id, "user_id": user_id, "membership": membership}
+    put(connection, tables.member, [row])
+
+
+def set_joined(connection: Connection, room_id: str, *, joined: bool, complete: bool) -> None:
+    """Note that we are in a room, or are not any more.
+
+    Args:
+        connection: Inside a transaction.
+        room_id: The room.
+        joined: Whether we are in.
+        complete: Whether the whole state was taken in with it.
+    """
+    put_new(connection, tables.room, {"room_id": room_id, "joined": joined, "members_known": False})
+    _set(connection, room_id, joined=joined)
+    if complete:
+        _set(connection, room_id, members_known=True)
+    if not joined:
+        _set(connection, room_id, members_known=False)
+        connection.execute(delete(tables.member).where(tables.member.c.room_id == room_id))
+
+
+def is_known(connection: Connection, room_id: str) -> bool:
+    """Tell whether we are in the room and know all its state."""
+    table = tables.room
+    return bool(
+        connection.execute(
+            select(table.c.members_known).where(table.c.room_id == room_id, table.c.joined)
+        ).scalar()
+    )
+
+
+def encryption(connection: Connection, room_id: str) -> Encryption | None:
+    """Give how the room is encrypted, or None when it was never seen encrypted.
+
+    Raises:
+        MatrixError: permanent `unsupported-encryption`.
+    """
+    table = tables.room
+    row = connection.execute(select(table).where(table.c.room_id == room_id)).one_or_none()
+    if row is None or row.encryption is None:
+        return None
+    content = json.loads(row.encryption)
+    if content.get("algorithm") != MEGOLM:
+        raise MatrixError("unsupported-encryption", room_id, permanent=True)
+    period, messages = content.get("rotation_period_ms"), content.get("rotation_period_msgs")
+    return Encryption(
+        timedelta(milliseconds=period) if _positive(period) else _DEFAULT_PERIOD,
+        messages if _positive(messages) else _DEFAULT_MESSAGES,
+        # Without the state event the spec's default is "shared".
+        row.history_visibility in (None, "shared", "world_readable"),
+    )
+
+
+def readers(connection: Connection, room_id: str) -> list[str]:
+    """Give the members who get room keys: joined, and invited where invitees may read."""
+    room, member = tables.room, tables.member
+    visibility = connection.execute(
+        select(room.c.history_visibility).where(room.c.room_id == room_id)
+    ).scalar()
+    wanted = ("join",) if visibility == "joined" else ("join", "invite")
+    return list(
+        connection.execute(
+            select(member.c.user_id).where(
+                member.c.room_id == room_id, member.c.membership.in_(wanted)
+            )
+        ).scalars()
+    )
+
+
+def members(connection: Connection, room_id: str) -> dict[str, str]:
+    """Give user id -> membership."""
+    table = tables.member
+    rows = connection.execute(select(table).where(table.c.room_id == room_id))
+    return {row.user_id: row.membership for row in rows}
+
+
+def _set(connection: Connection, room_id: str, **values: Any) -> None:
+    connection.execute(update(tables.room).where(tables.room.c.room_id == room_id).values(**values))
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _TEN_YEARS_MS

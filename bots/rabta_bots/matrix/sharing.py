@@ -1,0 +1,372 @@
+"""Gives room keys to the devices that may have them, and tells the others that they may not.
+
+What goes to a device is encrypted, stored and committed before it leaves, and sent again until the
+homeserver took it: no device is marked as served by a request that failed (B9).
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+import vodozemac
+from sqlalchemy import Connection, delete, insert, select
+
+from rabta_bots.matrix import roomstate, tables
+from rabta_bots.matrix.errors import MatrixError
+from rabta_bots.matrix.grammar import mapping
+from rabta_bots.matrix.machine import MEGOLM
+from rabta_bots.matrix.received import SenderTrust
+from rabta_bots.matrix.rows import put
+from rabta_bots.matrix.sessions import Device, WritingSession
+from rabta_bots.matrix.state import CryptoState
+from rabta_bots.matrix.trust import Trust
+from rabta_bots.matrix.wire import RefusedError, Wire
+
+_BATCH = 40
+"""Devices per transaction and request: about 50 ms of work, then the event loop has its turn."""
+_CLAIM_PATIENCE = timedelta(seconds=10)
+_FIRST_BACKOFF = timedelta(minutes=1)
+_LONGEST_BACKOFF = timedelta(hours=1)
+_ROUNDS = 5
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a room's session needs before it may encrypt."""
+
+    rotate: bool
+    serve: Sequence[Device]
+    """Devices signed by their owner that do not hold the key yet."""
+    refuse: Sequence[Device]
+    """Devices that must not have it and have not been told."""
+    held: int
+    """Devices that hold the key."""
+    changed: Sequence[str]
+    """Members whose identity changed and was not acknowledged."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the session may encrypt as it is."""
+        return not (self.rotate or self.serve or self.refuse) and self.held > 0
+
+
+class Sharing:
+    """The keys of our own room sessions.
+
+    Args:
+        state: Our device.
+        trust: Judges devices.
+        wire: The homeserver.
+    """
+
+    def __init__(self, state: CryptoState, trust: Trust, wire: Wire) -> None:
+        self._state = state
+        self._trust = trust
+        self._wire = wire
+        self._claims: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
+
+    def plan(self, connection: Connection, room_id: str) -> Plan:
+        """Compare who may read the room with who holds the key.
+
+        Raises:
+            MatrixError: permanent `room-not-encrypted`, `unsupported-encryption`.
+        """
+        wanted = roomstate.encryption(connection, room_id)
+        if wanted is None:
+            raise MatrixError("room-not-encrypted", room_id, permanent=True)
+        session = self._state.store.load_writing_session(room_id)
+        table = tables.recipient
+        rows = {
+            (row.user_id, row.device_id): row.state
+            for row in connection.execute(select(table).where(table.c.room_id == room_id))
+        }
+        users = [
+            one for one in roomstate.readers(connection, room_id) if one != self._state.user_id
+        ]
+        standing = {
+            (device.user_id, device.device_id): (device, self._trust.standing(device))
+            for user in users
+            for device in self._trust.devices(user)
+        }
+        served = {key for key, state in rows.items() if state == "sent"}
+        allowed = {key for key, (_, trust) in standing.items() if trust is SenderTrust.SIGNED}
+        rotate = (
+            session is None
+            or session.messages >= wanted.messages
+            or self._state.store.clock() - session.created >= wanted.period
+            or session.shared_history != wanted.shared_history
+            or not served <= allowed
+        )
+        if rotate:
+            rows, served = {}, set()
+        identities = self._state.identities
+        return Plan(
+            rotate=rotate,
+            serve=[standing[key][0] for key in sorted(allowed - served) if self._worth_trying(key)],
+            refuse=[
+                device
+                for key, (device, trust) in standing.items()
+                if trust is not SenderTrust.SIGNED and key not in rows
+            ],
+            held=len(served),
+            changed=[user for user in users if user in identities and identities[user].changed],
+        )
+
+    async def settle(self, room_id: str) -> None:
+        """Work until the room's session may encrypt for everybody who may read it.
+
+        Raises:
+            MatrixError: permanent `room-not-encrypted`, `identity-changed`; not permanent
+                `no-reader`, and what `Wire.call` raises.
+        """
+        await self.flush(room_id)
+        for _ in range(_ROUNDS):
+            with self._state.store.transaction() as connection:
+                plan = self.plan(connection, room_id)
+            if plan.settled:
+                return
+            if not plan.serve and not plan.held:
+                raise _nobody(plan, room_id)
+            await self._claim(
+                [
+                    device
+                    for device in plan.serve
+                    if self._state.machine.session_store.get(device.curve25519) is None
+                ]
+            )
+            await self._share(room_id, plan)
+            await self.flush(room_id)
+        raise MatrixError("room-keeps-changing", room_id, permanent=False)
+
+    async def greet(self, devices: Sequence[Device]) -> None:
+        """Start new Olm sessions with devices whose messages we could not read (unwedging)."""
+        signed = [one for one in devices if self._worth_trying((one.user_id, one.device_id))]
+        fresh = await self._claim(signed)
+        async with self._state.lock:
+            with self._state.transaction() as connection:
+                messages = {
+                    device: self._state.machine.encrypt_for(device, "m.dummy", {})
+                    for device in fresh
+                }
+                _queue(connection, "", "m.room.encrypted", list(messages.items()))
+        for device in signed:
+            # Not more than one new session an hour, whatever is thrown at us.
+            self._back_off(device, _LONGEST_BACKOFF)
+        await self.flush("")
+
+    async def flush(self, room_id: str) -> None:
+        """Send what is queued, in its order; a repeat has the same transaction id.
+
+        Raises:
+            MatrixError: as `Wire.call`; what a refusal concerned is planned again.
+        """
+        table = tables.to_device
+        with self._state.store.transaction() as connection:
+            queued = connection.execute(
+                select(table).where(table.c.room_id == room_id).order_by(table.c.position)
+            ).all()
+        for row in queued:
+            try:
+                await self._wire.call(
+                    "PUT",
+                    "sendToDevice",
+                    row.event_type,
+                    row.txn_id,
+                    body=row.messages,
+                )
+            except RefusedError:
+                if room_id:
+                    self._state.store.forget_writing_session(room_id)
+                self._dequeue(row.position)
+                raise
+            self._dequeue(row.position)
+
+    def _dequeue(self, position: int) -> None:
+        table = tables.to_device
+        with self._state.store.transaction() as connection:
+            connection.execute(delete(table).where(table.c.position == position))
+
+    def _worth_trying(self, key: tuple[str, str]) -> bool:
+        if key not in self._claims:
+            return True
+        device = self._state.machine.device(*key)
+        if device and self._state.machine.session_store.get(device.curve25519) is not None:
+            return True
+        return self._state.store.clock() >= self._claims[key][0]
+
+    def _back_off(self, device: Device, at_least: timedelta = _FIRST_BACKOFF) -> None:
+        key = device.user_id, device.device_id
+        _, last = self._claims.get(key, (None, at_least / 2))
+        wait = min(max(last * 2, at_least), _LONGEST_BACKOFF)
+        self._claims[key] = self._state.store.clock() + wait, wait
+
+    async def _claim(self, devices: Sequence[Device]) -> list[Device]:
+        """Claim one-time keys and start Olm sessions; give the devices that have one now."""
+        if not devices:
+            return []
+        wanted: dict[str, dict[str, str]] = {}
+        for device in devices:
+            wanted.setdefault(device.user_id, {})[device.device_id] = "signed_curve25519"
+        answer = await self._wire.call(
+            "POST",
+            "keys",
+            "claim",
+            body={
+                "one_time_keys": wanted,
+                "timeout": int(_CLAIM_PATIENCE.total_seconds() * 1000),
+            },
+            timeout=_CLAIM_PATIENCE * 2,
+        )
+        claimed = mapping(answer.get("one_time_keys"))
+        opened = []
+        for start in range(0, len(devices), _BATCH):
+            async with self._state.lock:
+                with self._state.transaction():
+                    for device in devices[start : start + _BATCH]:
+                        key = mapping(claimed.get(device.user_id)).get(device.device_id)
+                        if key and self._state.machine.open_session(device, key):
+                            self._claims.pop((device.user_id, device.device_id), None)
+                            opened.append(device)
+                        else:
+                            self._back_off(device)
+                            _log.warning(
+                                "no-olm", user_id=device.user_id, device_id=device.device_id
+                            )
+            await asyncio.sleep(0)
+        return opened
+
+    async def _share(self, room_id: str, plan: Plan) -> None:
+        async with self._state.lock:
+            with self._state.transaction() as connection:
+                if plan.rotate:
+                    self._rotate(connection, room_id)
+                self._refuse(connection, room_id, plan.refuse, "m.unverified")
+            for start in range(0, len(plan.serve), _BATCH):
+                with self._state.transaction() as connection:
+                    self._serve(connection, room_id, plan.serve[start : start + _BATCH])
+                await asyncio.sleep(0)
+
+    def _rotate(self, connection: Connection, room_id: str) -> None:
+        store = self._state.store
+        wanted = roomstate.encryption(connection, room_id)
+        store.forget_writing_session(room_id)
+        session = WritingSession(
+            vodozemac.GroupSession(),
+            created=store.clock(),
+            messages=0,
+            shared_history=wanted is not None and wanted.shared_history,
+        )
+        store.save_writing_session(room_id, session)
+        keys = self._state.machine.account.identity_keys
+        # Our own reading side: for events of ours that come back, and for later key bundles.
+        self._state.machine.create_group_session(
+            keys["curve25519"], keys["ed25519"], room_id, session.id, session.key
+        )
+
+    def _serve(self, connection: Connection, room_id: str, devices: Sequence[Device]) -> None:
+        session = self._session(room_id)
+        machine = self._state.machine
+        content: dict[str, Any] = {
+            "algorithm": MEGOLM,
+            "room_id": room_id,
+            "session_id": session.id,
+            "session_key": session.key,
+            "chain_index": session.index,
+        }
+        if session.shared_history:
+            content |= {"shared_history": True, "org.matrix.msc3061.shared_history": True}
+        messages, without = [], []
+        for device in devices:
+            try:
+                messages.append((device, machine.encrypt_for(device, "m.room_key", content)))
+            except (LookupError, ValueError):
+                without.append(device)
+        _queue(connection, room_id, "m.room.encrypted", messages)
+        _note(connection, room_id, [device for device, _ in messages], "sent", session.index)
+        self._refuse(connection, room_id, without, "m.no_olm")
+
+    def _refuse(
+        self, connection: Connection, room_id: str, devices: Sequence[Device], code: str
+    ) -> None:
+        """Send `m.room_key.withheld` (spec: Reporting that decryption keys are withheld)."""
+        if not devices:
+            return
+        session = self._session(room_id)
+        content = {
+            "algorithm": MEGOLM,
+            "sender_key": self._state.machine.account.identity_keys["curve25519"],
+            "code": code,
+            "reason": _WITHHELD[code],
+        }
+        if code != "m.no_olm":
+            content |= {"room_id": room_id, "session_id": session.id}
+        _queue(connection, room_id, "m.room_key.withheld", [(one, content) for one in devices])
+        state = "no-olm" if code == "m.no_olm" else "withheld"
+        _note(connection, room_id, devices, state, session.index)
+        for device in devices:
+            _log.warning(
+                "key-withheld", user_id=device.user_id, device_id=device.device_id, code=code
+            )
+
+    def _session(self, room_id: str) -> WritingSession:
+        session = self._state.store.load_writing_session(room_id)
+        if session is None:
+            raise MatrixError("room-keeps-changing", room_id, permanent=False)
+        return session
+
+
+_WITHHELD = {
+    "m.unverified": "The device is not signed by the identity of its owner that is known here.",
+    "m.no_olm": "No one-time key of the device could be had.",
+}
+
+
+def _nobody(plan: Plan, room_id: str) -> MatrixError:
+    if plan.changed:
+        return MatrixError("identity-changed", ", ".join(plan.changed), permanent=True)
+    return MatrixError("no-reader", room_id, permanent=False)
+
+
+def _queue(
+    connection: Connection,
+    room_id: str,
+    event_type: str,
+    messages: Sequence[tuple[Device, Mapping[str, Any]]],
+) -> None:
+    if not messages:
+        return
+    by_user: dict[str, dict[str, Any]] = {}
+    for device, content in messages:
+        by_user.setdefault(device.user_id, {})[device.device_id] = content
+    connection.execute(
+        insert(tables.to_device).values(
+            room_id=room_id,
+            # Only has to be the same when this very row is sent again.
+            txn_id=f"rk-{secrets.token_hex(16)}",
+            event_type=event_type,
+            messages=json.dumps({"messages": by_user}),
+        )
+    )
+
+
+def _note(
+    connection: Connection, room_id: str, devices: Sequence[Device], state: str, index: int
+) -> None:
+    rows = [
+        {
+            "room_id": room_id,
+            "user_id": device.user_id,
+            "device_id": device.device_id,
+            "state": state,
+            "at_index": index,
+        }
+        for device in devices
+    ]
+    put(connection, tables.recipient, rows)
