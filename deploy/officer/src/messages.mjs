@@ -1,6 +1,7 @@
 // What an officer may believe of a room's messages: decrypted, edited, with their warnings.
 // An edit counts only if it is as trustworthy as what it replaces: same sender, same type, and
 // encrypted if the original was, else the homeserver could put words into an officer's card.
+import { EventStatus } from "matrix-js-sdk";
 import {
   EventShieldColour,
   EventShieldReason,
@@ -44,6 +45,7 @@ async function reading(client, event) {
     decrypted,
     redacted: event.isRedacted(),
     pending: event.status !== null,
+    failed: event.status === EventStatus.NOT_SENT,
     failure: encrypted && !decrypted ? failureOf(event) : null,
     shield: shield ? EventShieldColour[shield.shieldColour].toLowerCase() : "none",
     shield_reason: kebab(EventShieldReason[shield?.shieldReason]),

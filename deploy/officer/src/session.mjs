@@ -66,8 +66,12 @@ async function firstSync(client) {
   await synced;
 }
 
-/** End the session on the server and forget its keys. */
-export async function signOut(client) {
-  await client.logout(true);
-  await client.clearStores().catch(() => undefined); // memory stores have nothing to clear
+/** End the session on the server and forget its keys, in memory and under storePrefix. */
+export async function signOut(client, storePrefix) {
+  try {
+    await client.logout(true);
+  } finally {
+    client.stopClient();
+    await client.clearStores(storePrefix ? { cryptoDatabasePrefix: storePrefix } : undefined);
+  }
 }
