@@ -1,4 +1,4 @@
-"""The judge: what one organisation may do with another. Pure; it never reads a clock, a file or the network."""
+"""The judge: what one organisation may do with another. It reads no clock, file or network."""
 
 from rabta_policy.actions import Action, ActionKind, Room
 from rabta_policy.classes import CardRule, MediaRule, RoomClass

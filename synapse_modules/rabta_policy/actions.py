@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class ActionKind(StrEnum):
-    """The things an organisation may do to another; each is judged from its origin to its destination."""
+    """What an organisation may do to another; each is judged from origin to destination."""
 
     INVITE = "invite"
     JOIN = "join"
@@ -43,9 +43,10 @@ class Room:
     """A room as its label tells.
 
     Args:
-        room_id: `!opaque` or `!opaque:server`; None for a room not yet made. An owner is never read from it.
-        room_class: `unclassified`, `restricted` or `confidential`. For a room without a label the caller
-            gives `policy.strictest_federating_class.name`.
+        room_id: `!opaque` or `!opaque:server`; None for a room not yet made. An owner is never
+            read from it.
+        room_class: `unclassified`, `restricted` or `confidential`. For a room without a label the
+            caller gives `policy.strictest_federating_class.name`.
         owner: The code of the owning organisation; None where the label does not tell.
     """
 
@@ -61,7 +62,8 @@ class Action:
     Args:
         kind: What is done.
         origin: The server name of who does it.
-        destination: The server name of whom, or where, it is done to; the origin itself for an act at home.
+        destination: The server name of whom, or where, it is done to; the origin itself for an act
+            at home.
         room: The room it concerns; needed for invite, join, knock, create-room and publish.
         actor: The Matrix user id of who does it; must live on the origin when given.
     """

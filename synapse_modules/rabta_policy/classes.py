@@ -1,4 +1,4 @@
-"""Room classes: what a label demands of a room, and what a card may show of a file of that class."""
+"""Room classes: what a label demands of a room, and what a card may show of a file."""
 
 from typing import Annotated, Literal
 
@@ -56,7 +56,8 @@ class RoomClassRule(BaseModel):
 
     encryption_required: bool = Field(description="whether a room must be encrypted")
     federation: Federation = Field(
-        description="none: one server only; listed: whom the owner may deal with; all: whom the pair's right allows"
+        description="none: one server only; listed: whom the owner, too, may deal with; "
+        "all: whoever has the right with the other side"
     )
     history_visibility: HistoryVisibility = Field(description="the loosest that is allowed")
     join_rules: tuple[JoinRule, ...] = Field(min_length=1, description="the join rules allowed")
@@ -99,7 +100,7 @@ class RoomClasses(BaseModel):
 
 
 def closed_class(name: str) -> RoomClass:
-    """What is allowed of a class no room may have: nothing. It answers for `secret`, and for a word unknown."""
+    """What a class that no room may have allows: nothing. For `secret`, and for unknown words."""
     return RoomClass(
         name=name,
         rank=len(ROOM_CLASSES),

@@ -1,9 +1,10 @@
-"""What a policy says must agree with itself: references, order in time, names used once, classes in order."""
+"""A policy must agree with itself: references, order in time, names used once, classes in order."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 from rabta_policy.classes import DECIDE, FEDERATION, HISTORY, RoomClasses
@@ -19,20 +20,33 @@ class Head(Protocol):
     """The dates of a document."""
 
     @property
-    def issued_at(self) -> datetime: ...
+    def issued_at(self) -> datetime:
+        """As in the document."""
+        ...
+
     @property
-    def not_after(self) -> datetime: ...
+    def not_after(self) -> datetime:
+        """As in the document."""
+        ...
+
     @property
-    def grace(self) -> timedelta: ...
+    def grace(self) -> timedelta:
+        """As in the document."""
+        ...
 
 
 class Dated(Protocol):
     """Something that opens and may close."""
 
     @property
-    def opens(self) -> datetime: ...
+    def opens(self) -> datetime:
+        """As in the document."""
+        ...
+
     @property
-    def closes(self) -> datetime | None: ...
+    def closes(self) -> datetime | None:
+        """As in the document."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ def _class_order(classes: RoomClasses) -> Iterator[Fault]:
         ("restricted", classes.restricted),
         ("confidential", classes.confidential),
     ]
-    for (_, looser), (name, stricter) in zip(rules, rules[1:], strict=False):
+    for (_, looser), (name, stricter) in pairwise(rules):
         pairs = [
             (
                 "federation",
@@ -167,7 +181,7 @@ def _organisation(
 
 
 def _returns(code: str, when: datetime, entries: Mapping[str, OrganisationEntry], by: str) -> bool:
-    # A circle in force at `when` closes at the start of its youngest link: looking from there is enough.
+    # A circle closes at the start of its youngest link: looking from there is enough.
     at: str | None = code
     for _ in range(len(entries) + 1):
         entry = entries.get(at) if at else None
@@ -194,7 +208,7 @@ def _permit(path: str, permit: Permit, found: Sections) -> Iterator[Fault]:
     if rule is not None and rule.federation == "none":
         yield Fault(
             f"{path}.max_class",
-            f"is {permit.max_class}, a class that never leaves its server; the permit would be void.",
+            f"is {permit.max_class}, which never leaves its server; the permit would be void.",
             "Lower `max_class`.",
         )
 

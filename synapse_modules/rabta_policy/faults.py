@@ -1,4 +1,4 @@
-"""What is wrong with a document: every fault with its path and its cure. A wrong document is no forbidden act."""
+"""What is wrong with a document: every fault with its path and its cure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Moments and spans as a policy writes them: RFC 3339 with an offset, and ISO 8601 durations. Never a clock."""
+"""Moments and spans as a policy writes them: RFC 3339 with an offset, ISO 8601 durations."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def read_span(value: object) -> timedelta:
 
 
 def write_span(value: timedelta) -> str:
-    """Write a duration in days and seconds, `P7DT0S`-free where it can be."""
+    """Write a duration in days and seconds, as `P7D` or `P1DT3600S`."""
     seconds = f"T{value.seconds}S" if value.seconds else ""
     days = f"{value.days}D" if value.days or not seconds else ""
     return f"P{days}{seconds}"

@@ -46,7 +46,7 @@ class Policy:
 
     Attributes:
         document: The document it was made from.
-        digest: SHA-256 of the canonical document, in hexadecimal; empty where it was parsed unsigned.
+        digest: SHA-256 of the canonical document, in hexadecimal; empty when parsed unsigned.
         network: The network's name.
         serial: The document's number; a consumer never goes back to a lower one.
         issued_at: When it was issued.
@@ -112,7 +112,7 @@ class Policy:
         return None if seats is None else seats.at(now)
 
     def organisation_of(self, server_name: str, now: datetime) -> Organisation | None:
-        """The organisation whose users live on a server now: the successor once its own is retired."""
+        """The organisation whose users live on a server: the successor once its own is retired."""
         seat = self.seat_of_server(server_name, now)
         return None if seat is None else seat.organisation
 
@@ -136,7 +136,7 @@ class Policy:
         return None if found is None else found.rank
 
     def room_class(self, name: str) -> RoomClass:
-        """A class by name, in any letter case. What is no room class (`SECRET` too) allows nothing."""
+        """A class by name, in any letter case; what is no room class (`SECRET`) allows nothing."""
         return self._classes.get(name.lower()) or closed_class(name)
 
     @property

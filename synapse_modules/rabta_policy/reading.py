@@ -1,4 +1,4 @@
-"""Text to plain values, strictly: no duplicate keys, no aliases, no floats, and `no` is a word, not false."""
+"""Text to plain values, strictly: no duplicate keys, aliases or floats; `no` is a word."""
 
 import json
 import re

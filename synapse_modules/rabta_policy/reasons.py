@@ -1,4 +1,4 @@
-"""Every reason for a denial: its code, the rule it stands for, and its words. The docs carry the same list."""
+"""Every reason for a denial: its code, the rule it stands for, and its words."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,7 +111,7 @@ CATALOGUE = {
     ReasonCode.CLASS_ABOVE_CEILING: Wording(
         "R9",
         "{subject} may be in rooms up to {detail}, and this one is {room_class}.",
-        "Use a room of a lower class if the matter allows; the ceiling is the authority's to raise.",
+        "Use a room of a lower class if the matter allows; the authority alone raises a ceiling.",
     ),
     ReasonCode.CLASS_NOT_PUBLISHED: Wording(
         "R10",

@@ -79,9 +79,10 @@ class Server(BaseModel):
 
 
 class Change(BaseModel):
-    """A later state: a rename, a new parent, a merger (retired with one successor), a split (with several).
+    """A later state: a rename, a new parent, a merger or a split.
 
-    Only what is written changes; the rest stays as it was.
+    Merged is retired with one successor, split is retired with several. Only what is written
+    changes; the rest stays as it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

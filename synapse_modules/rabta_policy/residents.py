@@ -1,4 +1,4 @@
-"""Which servers may be in a room: the list behind its `m.room.server_acl`, and what reconciling compares with."""
+"""Which servers may be in a room: the list behind its `m.room.server_acl`."""
 
 from datetime import datetime
 
@@ -19,7 +19,8 @@ def servers_allowed_in(policy: Policy, room: Room, home: str, now: datetime) -> 
 
     Returns:
         Every server that the home may invite, or that may join of itself. In the days of grace the
-        answer is that of the last moment in force, for existing rooms go on; after them, the home alone.
+        answer is that of the last moment in force, for existing rooms go on; after them, the home
+        alone.
         The cost grows with the number of servers.
     """
     if now >= policy.grace_ends:

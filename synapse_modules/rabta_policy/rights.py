@@ -1,4 +1,4 @@
-"""Relations and permits made ready for look-up: who may do what to whom, at the cost of a few dict look-ups."""
+"""Relations and permits made ready: who may do what to whom, for a few dict look-ups."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

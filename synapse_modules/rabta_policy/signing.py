@@ -1,4 +1,4 @@
-"""The seal: k of n authority keys over the canonical document. It verifies and seals; it keeps no key.
+"""The seal: k of n authority keys over the canonical document. It keeps no key.
 
 A signed file is the canonical JSON of the document with `signatures` beside it, byte for byte
 (Matrix specification, appendices, Signing JSON).
@@ -94,7 +94,8 @@ def open_signed(
         raw: The file's bytes.
         authority: The keys pinned by this server.
         last_serial: The highest serial this server has had in force; the same one may come again.
-        last_digest: `Policy.digest` of that policy; with it, the same serial may not carry other words.
+        last_digest: `Policy.digest` of that policy; with it, the same serial may not carry other
+            words.
 
     Raises:
         PolicyError: With a code of docs/reference/reason-codes.md in `.reason`.

@@ -1,4 +1,4 @@
-"""Filling a template: servers, serial and dates, on plain values. What is not filled stays as it is written."""
+"""Filling a template: servers, serial and dates, on plain values; the rest stays as written."""
 
 from collections.abc import Mapping
 from copy import deepcopy
