@@ -1,0 +1,1 @@
+"""The web side: pages for people, the contract's endpoints for the bridge, a small JSON API."""
