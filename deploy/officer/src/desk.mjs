@@ -10,7 +10,7 @@ const SUMMARY = 60;
 export class Desk {
   #client;
   #voice; // {say, explain} of the chosen language
-  #open = null; // room id
+  #open = decodeURIComponent(location.hash.slice(1)); // room id, kept in the address for a reload
   #replyTo = null; // message
   #due = false;
 
@@ -43,7 +43,7 @@ export class Desk {
     );
     this.composer.classList.add("composer");
     this.composer.hidden = true;
-    const device = `${client.getDeviceId()} — ${say("deviceSigned")}`;
+    const device = h("bdi", {}, client.getDeviceId());
     this.element = h(
       "main",
       { class: "desk" },
@@ -51,7 +51,7 @@ export class Desk {
         "nav",
         { "aria-label": say("rooms") },
         h("p", { class: "me" }, h("bdi", {}, client.getUserId())),
-        h("p", { class: "device" }, `${say("device")}: `, h("bdi", {}, device)),
+        h("p", { class: "device" }, `${say("device")} (`, device, `): ${say("deviceSigned")}`),
         this.rooms,
         h("button", { type: "button", class: "sign-out", onclick: signOut }, say("signOut")),
       ),
@@ -131,15 +131,16 @@ export class Desk {
 
   #enter(roomId) {
     this.#open = roomId;
+    history.replaceState(null, "", `#${encodeURIComponent(roomId)}`);
     this.#reply(null);
-    this.composer.hidden = false;
     this.input.focus();
     this.#schedule();
   }
 
   async #drawTimeline() {
-    const room = this.#open && this.#client.getRoom(this.#open);
+    const room = this.#client.getRoom(this.#open);
     if (!room) return;
+    this.composer.hidden = false;
     this.title.textContent = room.name;
     const messages = await roomMessages(this.#client, room);
     if (room.roomId !== this.#open) return;

@@ -4,7 +4,7 @@ import { createIdentity, identityExists, unlock } from "./identity.mjs";
 
 /** The sign-in form; calls `signIn({homeserver, user, password})`. */
 export function signInForm({ say, explain }, homeservers, signIn) {
-  const options = homeservers.map(({ url, server_name: name }) =>
+  const options = Object.entries(homeservers).map(([name, url]) =>
     h("option", { value: url }, name),
   );
   const text = { required: true, autocapitalize: "none", spellcheck: "false", dir: "ltr" };

@@ -1,5 +1,5 @@
 // The officer's page: which screen is shown, in which language, for which account.
-// config.json beside the page: {"homeservers": [{"server_name": "...", "url": "..."}]}
+// config.json beside the page: {"homeservers": {SERVER NAME: CLIENT URL, ...}}; the first is offered first.
 import { logger } from "matrix-js-sdk/lib/logger.js";
 import { Desk } from "./desk.mjs";
 import { h } from "./dom.mjs";

@@ -43,11 +43,7 @@ function article(message, { say, me, polls, actions }) {
     "header",
     {},
     h("bdi", { class: "sender" }, message.sender),
-    h(
-      "time",
-      { datetime: time.toISOString() },
-      time.toLocaleTimeString([], { timeStyle: "short" }),
-    ),
+    h("time", { datetime: time.toISOString() }, moment(time)),
     message.edited ? h("span", { class: "edited" }, say("edited")) : null,
     h(
       "span",
@@ -71,6 +67,14 @@ function article(message, { say, me, polls, actions }) {
     poll(message, polls.get(message.event_id), say, actions),
     reply,
   );
+}
+
+function moment(time) {
+  const today = time.toDateString() === new Date().toDateString();
+  return time.toLocaleString(document.documentElement.lang, {
+    dateStyle: today ? undefined : "medium",
+    timeStyle: "short",
+  });
 }
 
 function warningOf(message, say) {
