@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Node and npm come from the lock too: Debian's are too old for matrix-js-sdk.
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/officer
 # STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
 STATE ?= .demo
 
@@ -17,6 +19,7 @@ demo: install ## Bring up two ministries, the e-Office and the bridge (ONCE=1: p
 	$(BIN)/rabta demo --state "$(STATE)" $(if $(ONCE),--once) $(if $(JSON),--json)
 
 test: install machine ## Run every test, against real homeservers, databases and a real browser
+	$(NPM) test --silent
 	$(BIN)/pytest $(ARGS)
 
 check: install ## Lint, types, layers
@@ -24,6 +27,7 @@ check: install ## Lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run --silent check
 
 bench: install machine ## Measure, as ratios within one run
 	$(BIN)/python -m rabta_deploy.bench $(ARGS)
@@ -31,6 +35,7 @@ bench: install machine ## Measure, as ratios within one run
 format: install ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(NPM) run --silent format
 
 lock: install ## Lock what is installed, with hashes, naming no registry
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url \
@@ -45,9 +50,9 @@ install: .venv/installed deploy/officer/dist/built ## Install the locked depende
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/package*.json deploy/officer/src/*)
-	cd deploy/officer && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
-	cd deploy/officer && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/*.json deploy/officer/build.mjs deploy/officer/src/*)
+	$(NPM) ci --loglevel=error
+	$(NPM) run --silent build
 	@touch $@
 
 machine: ## Install what the tests need of the machine (PostgreSQL, Chromium, fonts)
