@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from rabta_contract import load_signing_secrets, load_token
+from rabta_contract import SigningSecrets, load_signing_secrets, load_token
 from rabta_eoffice.clock import Clock, system_clock
 from rabta_eoffice.desk import Desk
 from rabta_eoffice.establishment import Establishment
