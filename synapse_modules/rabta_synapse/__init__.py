@@ -1,1 +1,5 @@
-"""The door: translates between Synapse's module API and the judge. It never decides by itself."""
+"""The door: translates between Synapse and the judge. Imports synapse; never nio, never aiohttp."""
+
+from rabta_synapse.door import Door
+
+__all__ = ["Door"]

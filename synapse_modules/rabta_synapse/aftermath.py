@@ -1,0 +1,79 @@
+"""What is looked at once it has happened, in the one process that does background work.
+
+A join of ours elsewhere is judged again when the real state is known: the invite's claims may
+have been forged, and server admins pass the early callback by. An upgraded room gets the visible
+label its create event already carries.
+"""
+
+import logging
+
+from synapse.api.errors import SynapseError
+from synapse.module_api import EventBase, ModuleApi, StateMap
+
+from rabta_synapse.judge import Judge
+from rabta_synapse.known_room import CREATE, LABEL, know, server_of
+from rabta_synapse.label import ROOM_CLASS, labels_in
+from rabta_synapse.membership import Membership
+
+logger = logging.getLogger(__name__)
+
+
+class Aftermath:
+    """Repairs what could only be known afterwards.
+
+    Args:
+        api: Synapse's module API.
+        judge: Holds the policy in force.
+        membership: Judges the membership again.
+    """
+
+    def __init__(self, api: ModuleApi, judge: Judge, membership: Membership) -> None:
+        self._api = api
+        self._judge = judge
+        self._membership = membership
+
+    async def on_new_event(self, event: EventBase, state: StateMap[EventBase]) -> None:
+        """Look at one persisted event; Synapse calls this in every process, one acts."""
+        if not self._api.should_run_background_tasks() or not event.is_state():
+            return
+        if event.type == "m.room.power_levels" and self._api.is_mine(event.sender):
+            await self._put_label_back(event, state)
+        elif event.type == "m.room.member" and event.content.get("membership") == "join":
+            await self._judge_again(event, state)
+
+    async def _put_label_back(self, event: EventBase, state: StateMap[EventBase]) -> None:
+        """An upgrade copies no label; the create event has it as the floor: show it again."""
+        floor, label = labels_in(state)
+        if floor is None or label is not None or LABEL in state:
+            return
+        try:
+            await self._api.create_and_send_event_into_room(
+                {
+                    "type": ROOM_CLASS,
+                    "state_key": "",
+                    "room_id": event.room_id,
+                    "sender": event.sender,
+                    "content": floor.content,
+                }
+            )
+        except SynapseError as fault:
+            # The floor holds all the same; only people's clients do not see the label.
+            logger.warning("No label could be put into %s: %s", event.room_id, fault)
+
+    async def _judge_again(self, event: EventBase, state: StateMap[EventBase]) -> None:
+        """Our user came into a remote room: with its real state, may they be there?"""
+        user_id = event.state_key or ""
+        policy = self._judge.policy
+        create = state.get(CREATE)
+        if not self._api.is_mine(user_id) or policy is None or create is None:
+            return
+        if server_of(create.sender) == self._judge.server_name:
+            return
+        known = know(event.room_id, state, policy, self._judge.clock())
+        if known is None:
+            return
+        refusal = self._membership.join(
+            user_id, known, state, invited=True, path="joined_elsewhere"
+        )
+        if refusal is not None:
+            await self._api.update_room_membership(user_id, user_id, event.room_id, "leave")

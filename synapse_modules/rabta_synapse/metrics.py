@@ -1,0 +1,24 @@
+"""Counters of the door. Labels are bounded: kinds of action, verdicts, reason codes; no names."""
+
+from prometheus_client import Counter, Gauge
+
+DECISIONS = Counter(
+    "rabta_door_decisions",
+    "Verdicts of the judge asked for by the door, by action, verdict and reason code.",
+    ["action", "verdict", "reason"],
+)
+FAILURES = Counter(
+    "rabta_door_failures",
+    "Callbacks in which the door's own code failed, and which were therefore closed.",
+    ["callback"],
+)
+POLICY_SERIAL = Gauge("rabta_door_policy_serial", "Serial of the policy in force; 0 without one.")
+POLICY_IN_FORCE = Gauge(
+    "rabta_door_policy_in_force", "1 while a policy is in force, 0 in grace, -1 without or expired."
+)
+FEDERATING_SERVERS = Gauge(
+    "rabta_door_federating_servers", "Servers that the whitelist names at this moment."
+)
+POLICY_REFUSED = Counter(
+    "rabta_door_policy_refused", "Policy files that were refused, by reason code.", ["reason"]
+)

@@ -1,0 +1,99 @@
+"""The one place where the door touches members of Synapse that its module API does not offer.
+
+Each is checked at start by `self_test`; a Synapse where one has moved does not start.
+Nothing here decides: it reads and hands over.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from synapse.federation.transport.server._base import Authenticator
+from synapse.logging.context import current_context
+from synapse.module_api import ModuleApi
+from synapse.module_api.errors import ConfigError
+
+TESTED_SYNAPSE = ("1.163.2",)
+"""The releases whose private members were read and whose behaviour the tests ran against."""
+
+_PROBE = "probe.rabta.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class FederationRequest:
+    """The verified federation request the current code runs for.
+
+    Attributes:
+        origin: The server that signed it.
+        path: The path of its URL.
+    """
+
+    origin: str
+    path: str
+
+
+def require_tested_synapse(*, perilously_run_on_untested_synapse: bool) -> None:
+    """Refuse a release of Synapse the door was not tested with.
+
+    Raises:
+        ConfigError: The release is not in `TESTED_SYNAPSE`, unless the perilous setting says so.
+    """
+    running = version("matrix-synapse")
+    if running not in TESTED_SYNAPSE and not perilously_run_on_untested_synapse:
+        raise ConfigError(
+            f"rabta_synapse.Door was tested with Synapse {', '.join(TESTED_SYNAPSE)}, not with "
+            f"{running}: install a tested release, or read docs/reference/door-settings.md on "
+            "perilously_run_on_untested_synapse"
+        )
+
+
+def whitelist_of(api: ModuleApi) -> dict[str, bool]:
+    """The dict behind `federation_domain_whitelist`, proven to be the one Synapse consults.
+
+    Changed in place it takes effect at once for the inbound authenticator, the outbound
+    client, the sender and the media repository: they hold this object, not a copy.
+
+    Returns:
+        The dict, empty: closed.
+
+    Raises:
+        ConfigError: The setting is absent or holds names, or Synapse consults another object.
+    """
+    hs = api._hs  # noqa: SLF001 - the whitelist has no public door
+    whitelist = hs.config.federation.federation_domain_whitelist
+    if whitelist is None or whitelist:
+        raise ConfigError(
+            "rabta_synapse.Door: homeserver.yaml must say `federation_domain_whitelist: []`; "
+            "the signed policy alone fills it"
+        )
+    consulted = {
+        "the inbound authenticator": Authenticator(hs).federation_domain_whitelist,
+        "the outbound client": (
+            hs.get_federation_http_client().hs.config.federation.federation_domain_whitelist
+        ),
+    }
+    if hs.config.media.can_load_media_repo:
+        consulted["the media repository"] = hs.get_media_repository().federation_domain_whitelist
+    strangers = [who for who, held in consulted.items() if held is not whitelist]
+    allowed = hs.config.federation.is_domain_allowed_according_to_federation_whitelist
+    whitelist[_PROBE] = True
+    opened = allowed(_PROBE)
+    del whitelist[_PROBE]
+    if strangers or not opened or allowed(_PROBE):
+        raise ConfigError(
+            "rabta_synapse.Door: this Synapse does not consult the federation whitelist where "
+            f"expected ({', '.join(strangers) or 'the sender'}): the door cannot close it"
+        )
+    return whitelist
+
+
+def federation_request() -> FederationRequest | None:
+    """The federation request that runs now, or None outside one (client, background, pull).
+
+    Read from Synapse's logging context, where the authenticator writes the verified origin.
+    """
+    request = current_context().request
+    if request is None or request.requester is None:
+        return None
+    if not request.url.startswith("/_matrix/federation/"):
+        return None
+    return FederationRequest(origin=str(request.requester), path=request.url.partition("?")[0])

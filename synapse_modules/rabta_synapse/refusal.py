@@ -1,0 +1,96 @@
+"""A refusal in the words of Matrix: M_FORBIDDEN, the reason code, and a sentence that helps."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from synapse.api.errors import Codes, SynapseError
+from synapse.module_api import JsonDict
+
+from rabta_policy import Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something may not be: the judge's first reason, or a rule of the room's class.
+
+    Attributes:
+        code: Stable public word in kebab-case.
+        rule: R and a number for the judge's rules, D and a number for the door's.
+        text: What is wrong, in a sentence.
+        cure: What to do about it, and who.
+        further: Codes of the judge's other reasons.
+    """
+
+    code: str
+    rule: str
+    text: str
+    cure: str
+    further: tuple[str, ...] = ()
+
+    @classmethod
+    def by_judge(cls, denied: Denied) -> "Refusal":
+        """The judge's denial in one value."""
+        first, *others = denied.reasons
+        return cls(
+            code=first.code.value,
+            rule=first.rule,
+            text=first.text,
+            cure=first.cure,
+            further=tuple(reason.code.value for reason in others),
+        )
+
+    @property
+    def fields(self) -> JsonDict:
+        """The keys it adds to a Matrix error body, `error` with its sentence among them."""
+        return {
+            "error": f"{self.text} {self.cure}",
+            "org.rabta.reason": self.code,
+            "org.rabta.rule": self.rule,
+        }
+
+    @property
+    def error(self) -> SynapseError:
+        """The 403 to raise where Synapse lets a module raise."""
+        return SynapseError(
+            HTTPStatus.FORBIDDEN, str(self.fields["error"]), Codes.FORBIDDEN, self.fields
+        )
+
+    @property
+    def answer(self) -> tuple[Codes, JsonDict]:
+        """The value to return from a `user_may_*` callback; Synapse makes a 403 of it."""
+        return Codes.FORBIDDEN, self.fields
+
+
+FAILED = Refusal(
+    code="door-failed",
+    rule="D0",
+    text="This server's federation door met a fault of its own and therefore stayed closed.",
+    cure="Try again; if it stays so, tell the administrator of your homeserver.",
+)
+"""What is answered when our own code fails: D0, closed."""
+
+NO_POLICY = Refusal(
+    code="no-policy",
+    rule="D1",
+    text="This homeserver holds no signed policy, so nothing is allowed.",
+    cure="The administrator must install the policy of the network authority.",
+)
+"""What is answered before the first policy is believed: D1, closed."""
+
+NOT_INVITED = Refusal(
+    code="room-unknown",
+    rule="D2",
+    text="A room of another homeserver can be joined by invitation only, and this server holds "
+    "no invitation of yours to it.",
+    cure="Ask a member of the room to invite you.",
+)
+"""D2: no state and no signed invite to judge by."""
+
+ADDRESS = Refusal(
+    code="address-not-a-server",
+    rule="D3",
+    text="People are invited by their Matrix user id; an e-mail address or telephone number "
+    "belongs to no ministry's server.",
+    cure="Ask the person for their user id.",
+)
+"""D3: there is nobody to ask the judge about."""
