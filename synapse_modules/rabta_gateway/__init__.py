@@ -1,1 +1,1 @@
-"""The border: carries federation traffic to and from the servers the signed policy names, and to no other."""
+"""The border: carries federation traffic to and from the policy's servers, and to no other."""
