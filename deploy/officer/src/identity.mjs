@@ -53,6 +53,9 @@ export async function createIdentity(client, recoveryKeys, password) {
     createSecretStorageKey: async () => generated,
     setupNewKeyBackup: true,
   });
+  // Secret storage has cached its new key in recoveryKeys: the stand-in device is sealed with it.
+  if (await crypto.isDehydrationSupported())
+    await crypto.startDehydration({ createNewKey: true, rehydrate: false });
   recoveryKeys.forget();
   await ownKeysKnown(client, "device-not-signed", () => deviceSigned(client));
   return generated.encodedPrivateKey;
@@ -85,6 +88,7 @@ export async function unlock(client, recoveryKeys, recoveryKey) {
     await crypto.bootstrapCrossSigning({});
     if (await crypto.checkKeyBackupAndEnable())
       await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+    if (await crypto.isDehydrationSupported()) await crypto.startDehydration({ rehydrate: true });
   } finally {
     recoveryKeys.forget();
   }
