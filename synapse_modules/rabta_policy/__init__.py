@@ -1,8 +1,11 @@
 """The judge: what one organisation may do with another. It reads no clock, file or network."""
 
 from rabta_policy.actions import Action, ActionKind, Room
+from rabta_policy.cases import Case, Cases, Trial, action_of, parse_cases, put
 from rabta_policy.classes import CardRule, MediaRule, RoomClass
+from rabta_policy.differences import Difference, Turn, difference
 from rabta_policy.document import PolicyDocument, load_document, parse_document
+from rabta_policy.explanation import Explanation, explain
 from rabta_policy.faults import Fault, PolicyError
 from rabta_policy.judge import decide
 from rabta_policy.policy import Policy, Standing
@@ -10,6 +13,7 @@ from rabta_policy.reading import read_yaml
 from rabta_policy.reasons import ReasonCode
 from rabta_policy.registry import Address, Server
 from rabta_policy.residents import servers_allowed_in
+from rabta_policy.schema import policy_schema
 from rabta_policy.signing import Authority, open_signed, sign_document
 from rabta_policy.states import Organisation
 from rabta_policy.template import fill_servers, reissue
@@ -36,7 +40,11 @@ __all__ = [
     "Allowed",
     "Authority",
     "CardRule",
+    "Case",
+    "Cases",
     "Denied",
+    "Difference",
+    "Explanation",
     "Fault",
     "Grant",
     "MediaRule",
@@ -50,13 +58,21 @@ __all__ = [
     "RoomClass",
     "Server",
     "Standing",
+    "Trial",
+    "Turn",
     "Verdict",
+    "action_of",
     "decide",
+    "difference",
+    "explain",
     "fill_servers",
     "load_document",
     "open_signed",
     "parse",
+    "parse_cases",
     "parse_document",
+    "policy_schema",
+    "put",
     "reissue",
     "servers_allowed_in",
     "sign_document",

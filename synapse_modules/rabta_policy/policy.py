@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rabta_policy.actions import ActionKind
 from rabta_policy.classes import RoomClass, closed_class
 from rabta_policy.document import PolicyDocument
 from rabta_policy.reasons import ReasonCode
@@ -74,11 +73,10 @@ class Policy:
         self.room_permit_rights = self._room_permits()
         self._servers = dict(_servers(document))
         self._by_code = dict(_Seats(document, self._servers).by_code())
-        self._by_server = {
-            entry.server.name: self._by_code[entry.code]
-            for entry in document.organisations
-            if entry.server
+        self._server_of = {
+            entry.code: entry.server.name for entry in document.organisations if entry.server
         }
+        self._by_server = {name: self._by_code[code] for code, name in self._server_of.items()}
 
     def _room_permits(self) -> Mapping[str, PermitRights]:
         rooms = defaultdict(list)
@@ -96,10 +94,6 @@ class Policy:
     def knows(self, server_name: str) -> bool:
         """Whether the registry names the server, at whatever date."""
         return server_name in self._by_server
-
-    def knows_code(self, code: str) -> bool:
-        """Whether the registry names the organisation, at whatever date."""
-        return code in self._by_code
 
     def seat_of_server(self, server_name: str, now: datetime) -> Seat | None:
         """Who speaks for a server now; None for a server unknown, or not begun."""
@@ -119,6 +113,15 @@ class Policy:
     def server(self, server_name: str) -> Server | None:
         """A server's pinned address, CA (its own, else the network's) and keys; None if unknown."""
         return self._servers.get(server_name)
+
+    def server_of(self, code: str) -> str | None:
+        """The name of an organisation's own server; None for a code unknown, or without server."""
+        return self._server_of.get(code)
+
+    @property
+    def server_names(self) -> frozenset[str]:
+        """The names of all servers that the registry names, at whatever date."""
+        return frozenset(self._by_server)
 
     def federating_servers(self, now: datetime) -> frozenset[str]:
         """The names of the servers that may federate now; none once expired (R1, R3 to R6)."""
@@ -227,8 +230,3 @@ class _Seats:
         server = self._servers.get(entry.server.name) if entry.server else None
         if server is None or not server.pinned:
             yield ReasonCode.SERVER_NOT_PINNED
-
-
-def actions_of(policy: Policy, relation: str) -> tuple[ActionKind, ...]:
-    """The actions a relation allows, in the order of the specification."""
-    return tuple(kind for kind in ActionKind if kind in policy.relation_rights[relation])

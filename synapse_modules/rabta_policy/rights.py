@@ -87,7 +87,9 @@ def permit_rights(permits: Iterable[Permit]) -> PermitRights:
 
 def _timelines(permits: list[Permit]) -> dict[ActionKind, Timeline[Leave]]:
     if len(permits) == 1:
-        return dict.fromkeys(permits[0].actions, _best(permits))
+        only = permits[0]
+        steps = [(only.from_, _leave(only)), (only.until, None)]
+        return dict.fromkeys(only.actions, Timeline(steps))
     by_action: dict[ActionKind, list[Permit]] = defaultdict(list)
     for permit in permits:
         for action in permit.actions:
