@@ -181,6 +181,9 @@ def _identity(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
         },
         "user_directory": {"enabled": True, "search_all_users": True},
         "max_upload_size": "50M",
+        # A dehydrated device (MSC3814) keeps the keys of cards that come while an officer has
+        # no session; the next session, once signed with the recovery key, reads them.
+        "experimental_features": {"msc3814_enabled": True},
     }
 
 
