@@ -1,0 +1,628 @@
+"""Clients of ours on real homeservers, and an officer whose client is libolm, not vodozemac."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import olm
+import pytest
+import vodozemac
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from canonicaljson import encode_canonical_json
+from sqlalchemy import Engine, Table, create_engine, event
+
+from rabta_bots.matrix import MatrixClient, MatrixSettings, metadata, tables
+from rabta_bots.matrix.receiving import Receiving
+from rabta_bots.matrix.rooms import Rooms
+from rabta_bots.matrix.rows import put_new
+from rabta_bots.matrix.sealing import Seal
+from rabta_bots.matrix.sending import Sending
+from rabta_bots.matrix.sharing import Sharing
+from rabta_bots.matrix.signing import SigningKey
+from rabta_bots.matrix.state import CryptoState
+from rabta_bots.matrix.store import CryptoStore
+from rabta_bots.matrix.trust import Trust
+from rabta_bots.matrix.upkeep import Upkeep
+from rabta_bots.matrix.wire import Wire
+from rabta_deploy.homeserver import Homeserver
+
+OLM = "m.olm.v1.curve25519-aes-sha2"
+MEGOLM = "m.megolm.v1.aes-sha2"
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
+
+class Officer:
+    """A person's client: libolm for Olm and Megolm, its own HTTP, its own cross-signing."""
+
+    def __init__(self, url: str, user_id: str, password: str) -> None:
+        self.url, self.user_id, self.password = url, user_id, password
+        self.account = olm.Account()
+        self.device_id = f"PHONE{secrets.token_hex(4).upper()}"
+        self.token: str | None = None
+        self.since: str | None = None
+        self.sessions: dict[str, list[olm.Session]] = {}
+        self.room_keys: dict[str, olm.InboundGroupSession] = {}
+        self.room_key_contents: list[dict[str, Any]] = []
+        self.withheld: list[dict[str, Any]] = []
+        self.timeline: list[dict[str, Any]] = []
+        self.outbound: dict[str, olm.OutboundGroupSession] = {}
+        self.signer: olm.PkSigning | None = None
+        self.http: aiohttp.ClientSession | None = None
+
+    async def call(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        if self.http is None:
+            self.http = aiohttp.ClientSession()
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        async with self.http.request(
+            method,
+            f"{self.url}/_matrix/client/v3/{path}",
+            json=body,
+            params=query,
+            headers=headers,
+        ) as answer:
+            content = await answer.json()
+            assert answer.status == 200, (path, content)
+            return content
+
+    async def close(self) -> None:
+        if self.http is not None:
+            await self.http.close()
+
+    def signed(self, value: dict[str, Any]) -> dict[str, Any]:
+        signature = self.account.sign(encode_canonical_json(value).decode())
+        return {**value, "signatures": {self.user_id: {f"ed25519:{self.device_id}": signature}}}
+
+    async def sign_in(self, *, signed: bool = True, keys: int = 20) -> "Officer":
+        """Log in a new device; `signed` makes an identity and signs the device with it."""
+        answer = await self.call(
+            "POST",
+            "login",
+            {
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": self.user_id},
+                "password": self.password,
+                "device_id": self.device_id,
+            },
+        )
+        self.token = answer["access_token"]
+        await self.upload_keys(keys)
+        if signed:
+            await self.make_identity()
+        return self
+
+    async def upload_keys(self, keys: int) -> None:
+        device = {
+            "user_id": self.user_id,
+            "device_id": self.device_id,
+            "algorithms": [OLM, MEGOLM],
+            "keys": {
+                f"{kind}:{self.device_id}": key for kind, key in self.account.identity_keys.items()
+            },
+        }
+        self.account.generate_one_time_keys(keys)
+        one_time = {
+            f"signed_curve25519:{key_id}": self.signed({"key": key})
+            for key_id, key in self.account.one_time_keys["curve25519"].items()
+        }
+        await self.call(
+            "POST",
+            "keys/upload",
+            {"device_keys": self.signed(device), "one_time_keys": one_time},
+        )
+        self.account.mark_keys_as_published()
+
+    async def make_identity(self) -> None:
+        """Make (or replace) the cross-signing keys and sign this device."""
+        master, signer, user_signer = (
+            olm.PkSigning(olm.PkSigning.generate_seed()) for _ in range(3)
+        )
+        usages = {"master": master, "self_signing": signer, "user_signing": user_signer}
+        body: dict[str, Any] = {}
+        for usage, key in usages.items():
+            value = {
+                "user_id": self.user_id,
+                "usage": [usage],
+                "keys": {f"ed25519:{key.public_key}": key.public_key},
+            }
+            if usage != "master":
+                signature = master.sign(encode_canonical_json(value).decode())
+                value["signatures"] = {self.user_id: {f"ed25519:{master.public_key}": signature}}
+            body[f"{usage}_key"] = value
+        body["auth"] = {
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": self.user_id},
+            "password": self.password,
+        }
+        await self.call("POST", "keys/device_signing/upload", body)
+        self.signer = signer
+        await self.sign_device(self)
+
+    async def sign_device(self, other: "Officer") -> None:
+        """Sign a device of this user with the self-signing key."""
+        assert self.signer is not None
+        answer = await self.call("POST", "keys/query", {"device_keys": {self.user_id: []}})
+        device = answer["device_keys"][self.user_id][other.device_id]
+        bare = {k: v for k, v in device.items() if k not in ("signatures", "unsigned")}
+        signature = self.signer.sign(encode_canonical_json(bare).decode())
+        bare["signatures"] = {self.user_id: {f"ed25519:{self.signer.public_key}": signature}}
+        failures = await self.call(
+            "POST", "keys/signatures/upload", {self.user_id: {other.device_id: bare}}
+        )
+        assert failures["failures"] == {}
+
+    async def sync(self) -> dict[str, Any]:
+        """Take in what is new: room keys, timelines, invitations (which it accepts)."""
+        query = {"timeout": "200"} | ({"since": self.since} if self.since else {})
+        answer = await self.call("GET", "sync", None, **query)
+        self.since = answer["next_batch"]
+        for told in answer.get("to_device", {}).get("events", []):
+            if told["type"] == "m.room_key.withheld":
+                self.withheld.append(told["content"])
+            if told["type"] == "m.room.encrypted":
+                self.take_olm(told)
+        for room_id, room in answer.get("rooms", {}).get("join", {}).items():
+            self.timeline += [{**told, "room_id": room_id} for told in room["timeline"]["events"]]
+        for room_id in answer.get("rooms", {}).get("invite", {}):
+            await self.call("POST", f"rooms/{room_id}/join", {})
+        return answer
+
+    def take_olm(self, told: dict[str, Any]) -> None:
+        content = told["content"]
+        message = content["ciphertext"].get(self.account.identity_keys["curve25519"])
+        if message is None:
+            return
+        sender_key = content["sender_key"]
+        held = self.sessions.setdefault(sender_key, [])
+        plaintext: str | None = None
+        if message["type"] == 0:
+            pre_key = olm.OlmPreKeyMessage(message["body"])
+            known = next((one for one in held if one.matches(pre_key)), None)
+            if known is None:
+                known = olm.InboundSession(self.account, pre_key, sender_key)
+                self.account.remove_one_time_keys(known)
+                held.append(known)
+            plaintext = known.decrypt(pre_key)
+        else:
+            for one in held:
+                with contextlib.suppress(olm.OlmSessionError):
+                    plaintext = one.decrypt(olm.OlmMessage(message["body"]))
+                    break
+        assert plaintext is not None, "the officer could not read an Olm message"
+        payload = json.loads(plaintext)
+        assert payload["recipient"] == self.user_id
+        if payload["type"] == "m.room_key":
+            inner = payload["content"]
+            self.room_key_contents.append(inner)
+            self.room_keys[inner["session_id"]] = olm.InboundGroupSession(inner["session_key"])
+
+    def read(self, told: dict[str, Any]) -> dict[str, Any] | None:
+        """The decrypted event, or None when the key is not there."""
+        session = self.room_keys.get(told["content"].get("session_id"))
+        if session is None:
+            return None
+        payload: dict[str, Any] = json.loads(session.decrypt(told["content"]["ciphertext"])[0])
+        return payload
+
+    def bodies(self, room_id: str | None = None) -> list[str]:
+        """The text of every encrypted message that it can read, in order."""
+        read = [
+            self.read(told)
+            for told in self.timeline
+            if told["type"] == "m.room.encrypted" and room_id in (None, told["room_id"])
+        ]
+        return [payload["content"].get("body", "") for payload in read if payload]
+
+    def seal(self, room_id: str, content: dict[str, Any], kind: str) -> dict[str, Any]:
+        session = self.outbound.setdefault(room_id, olm.OutboundGroupSession())
+        payload = {"type": kind, "content": content, "room_id": room_id}
+        return {
+            "algorithm": MEGOLM,
+            "ciphertext": session.encrypt(json.dumps(payload)),
+            "session_id": session.id,
+        }
+
+    async def share_key(self, room_id: str, with_user: str) -> None:
+        """Send the key of the room's session, from its next message on, to all devices."""
+        session = self.outbound.setdefault(room_id, olm.OutboundGroupSession())
+        answer = await self.call("POST", "keys/query", {"device_keys": {with_user: []}})
+        for device_id, device in answer["device_keys"][with_user].items():
+            content = {
+                "algorithm": MEGOLM,
+                "room_id": room_id,
+                "session_id": session.id,
+                "session_key": session.session_key,
+            }
+            sealed = await self.seal_olm(with_user, device_id, device, "m.room_key", content)
+            await self.call(
+                "PUT",
+                f"sendToDevice/m.room.encrypted/{secrets.token_hex(8)}",
+                {"messages": {with_user: {device_id: sealed}}},
+            )
+
+    async def seal_olm(
+        self, user_id: str, device_id: str, device: Any, kind: str, content: dict[str, Any]
+    ) -> dict[str, Any]:
+        curve = device["keys"][f"curve25519:{device_id}"]
+        held = self.sessions.setdefault(curve, [])
+        if not held:
+            claimed = await self.call(
+                "POST",
+                "keys/claim",
+                {"one_time_keys": {user_id: {device_id: "signed_curve25519"}}},
+            )
+            ((_, key),) = claimed["one_time_keys"][user_id][device_id].items()
+            held.append(olm.OutboundSession(self.account, curve, key["key"]))
+        payload = {
+            "type": kind,
+            "content": content,
+            "sender": self.user_id,
+            "keys": {"ed25519": self.account.identity_keys["ed25519"]},
+            "recipient": user_id,
+            "recipient_keys": {"ed25519": device["keys"][f"ed25519:{device_id}"]},
+        }
+        message = held[-1].encrypt(json.dumps(payload))
+        return {
+            "algorithm": OLM,
+            "sender_key": self.account.identity_keys["curve25519"],
+            "ciphertext": {curve: {"type": message.message_type, "body": message.ciphertext}},
+        }
+
+    async def write(self, room_id: str, body: str, *, to: str | None = None) -> str:
+        """Send an encrypted text; `to` shares the session's key with that user first."""
+        if to is not None:
+            await self.share_key(room_id, to)
+        content = self.seal(room_id, {"msgtype": "m.text", "body": body}, "m.room.message")
+        path = f"rooms/{room_id}/send/m.room.encrypted/{secrets.token_hex(8)}"
+        return str((await self.call("PUT", path, content))["event_id"])
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def open_database(path: Path) -> Engine:
+    """SQLite as the bridge opens it."""
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+    metadata.create_all(engine)
+    return engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_database(tmp_path / "bridge.db")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="module")
+def homeserver(homeserver_factory: Callable[..., Homeserver]) -> Homeserver:
+    return homeserver_factory("itt.gov.test")
+
+
+def secret_file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def settings(homeserver: Homeserver, tmp_path: Path) -> MatrixSettings:
+    """A new account of the bridge, with all its files."""
+    password = secrets.token_hex(12)
+    user_id = homeserver.register(f"bridge-{secrets.token_hex(4)}", password)
+    homeserver.lift_rate_limits(user_id)
+    return MatrixSettings(
+        homeserver_url=homeserver.client_url,
+        user_id=user_id,
+        password_file=secret_file(tmp_path / "password", password),
+        store_key_file=secret_file(
+            tmp_path / "store.key", base64.b64encode(os.urandom(32)).decode()
+        ),
+        recovery_key_file=tmp_path / "recovery.key",
+        timeline_limit=10,
+    )
+
+
+class Running:
+    """A client of ours with its sync loop, and how often it was poked."""
+
+    def __init__(self, client: MatrixClient) -> None:
+        self.client = client
+        self.pokes = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> MatrixClient:
+        await self.client.start()
+        self.sync()
+        return self.client
+
+    def sync(self) -> None:
+        def poke() -> None:
+            self.pokes += 1
+
+        self._task = asyncio.create_task(self.client.sync_forever(poke))
+
+    async def stop(self) -> None:
+        await self.client.stop()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+
+@pytest.fixture
+async def run(clock: Clock) -> AsyncIterator[Callable[..., Any]]:
+    """`await run(settings, engine)` starts a client; all are stopped at the end."""
+    running: list[Running] = []
+
+    async def start(settings: MatrixSettings, engine: Engine) -> Running:
+        one = Running(MatrixClient(settings, engine, clock=clock))
+        await one.start()
+        running.append(one)
+        return one
+
+    yield start
+    for one in running:
+        await one.stop()
+
+
+@pytest.fixture
+async def officer(homeserver: Homeserver) -> AsyncIterator[Callable[..., Any]]:
+    """`await officer()` registers a person and signs in; `officer(of=other)` another device."""
+    made: list[Officer] = []
+
+    async def make(of: Officer | None = None, *, signed: bool = True, keys: int = 20) -> Officer:
+        if of is None:
+            password = secrets.token_hex(12)
+            user_id = homeserver.register(f"officer-{secrets.token_hex(4)}", password)
+        else:
+            user_id, password = of.user_id, of.password
+        one = Officer(homeserver.client_url, user_id, password)
+        made.append(one)
+        return await one.sign_in(signed=signed and of is None, keys=keys)
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+def texts() -> Callable[[MatrixClient], list[str]]:
+    """The bodies of a client's undone events, in order."""
+    return lambda client: [str(one.content.get("body")) for one in client.received(500)]
+
+
+@pytest.fixture
+def text() -> Callable[[str], dict[str, str]]:
+    """The content of a text message."""
+    return lambda body: {"msgtype": "m.text", "body": body}
+
+
+class Scripted:
+    """A homeserver that answers what a test tells it to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.calls: list[tuple[str, str, Any]] = []
+        self.answers: dict[str, Callable[[str, Any], tuple[int, Any]]] = {}
+        """By a part of the path: gives status and body for the path and the request's body."""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        raw = await request.text()
+        body = json.loads(raw) if raw else None
+        path = request.rel_url.raw_path.removeprefix("/_matrix/client/v3/")
+        self.calls.append((request.method, path, body))
+        for part, answer in self.answers.items():
+            if part in path:
+                status, content = answer(path, body)
+                return web.json_response(content, status=status)
+        return web.json_response({})
+
+    def asked(self, part: str) -> list[tuple[str, Any]]:
+        """Path and body of the calls whose path holds a part."""
+        return [(path, body) for _, path, body in self.calls if part in path]
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Scripted]:
+    script = Scripted()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", script.handle)
+    server = TestServer(app)
+    await server.start_server()
+    script.url = f"http://127.0.0.1:{server.port}"
+    yield script
+    await server.close()
+
+
+class Parts:
+    """The parts of a client, joined as `MatrixClient` joins them, without a login."""
+
+    user_id, device_id = "@bridge:itt.gov.test", "RABTADEVICE"
+
+    def __init__(self, engine: Engine, clock: Clock, url: str, seal: Seal) -> None:
+        with engine.begin() as connection:
+            row = {"user_id": self.user_id, "device_id": self.device_id}
+            put_new(connection, tables.account, row | {"shared": False, "device_signed": False})
+        self.engine = engine
+        self.store = CryptoStore(engine, seal, clock)
+        self.state = CryptoState(self.store, self.user_id, self.device_id)
+        self.wire = Wire(url)
+        self.trust = Trust(self.state, self.wire)
+        self.rooms = Rooms(self.store, self.wire)
+        self.sharing = Sharing(self.state, self.trust, self.wire)
+        self.sending = Sending(self.state, self.trust, self.sharing, self.rooms, self.wire)
+        self.receiving = Receiving(self.state, self.trust)
+        self.upkeep = Upkeep(
+            self.state,
+            self.wire,
+            trust=self.trust,
+            sharing=self.sharing,
+            rooms=self.rooms,
+            allowed_inviters=(),
+        )
+
+    def rows(self, table: Table) -> list[Any]:
+        with self.engine.begin() as connection:
+            return list(connection.execute(table.select()))
+
+
+@pytest.fixture
+async def parts(
+    engine: Engine, clock: Clock, scripted: Scripted
+) -> AsyncIterator[Callable[[], Any]]:
+    """`await parts()` gives the parts on the test's database; again, as after a restart."""
+    seal = Seal(os.urandom(32))
+    made: list[Parts] = []
+
+    async def make() -> Parts:
+        made.append(Parts(engine, clock, scripted.url, seal))
+        await made[-1].wire.open()
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.wire.close()
+
+
+class Phone:
+    """A device of a person as vodozemac makes it, for tests without a homeserver."""
+
+    def __init__(self, user_id: str, device_id: str = "PHONE") -> None:
+        self.user_id, self.device_id = user_id, device_id
+        self.account = vodozemac.Account()
+        self.account.generate_one_time_keys(10)
+        self.master, self.signer = SigningKey(os.urandom(32)), SigningKey(os.urandom(32))
+        self.group = vodozemac.GroupSession()
+
+    @property
+    def curve(self) -> str:
+        return str(self.account.curve25519_key.to_base64())
+
+    def signed(self, value: dict[str, Any]) -> dict[str, Any]:
+        signature = self.account.sign(encode_canonical_json(value)).to_base64()
+        return {**value, "signatures": {self.user_id: {f"ed25519:{self.device_id}": signature}}}
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """Device keys, signed by the device and by the self-signing key."""
+        bare = {
+            "user_id": self.user_id,
+            "device_id": self.device_id,
+            "algorithms": [OLM, MEGOLM],
+            "keys": {
+                f"ed25519:{self.device_id}": self.account.ed25519_key.to_base64(),
+                f"curve25519:{self.device_id}": self.curve,
+            },
+        }
+        value = self.signed(bare)
+        value["signatures"][self.user_id][self.signer.key_id] = self.signer.sign(bare)
+        return value
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """What `/keys/query` says of this person."""
+        user = self.user_id
+        master = {
+            "user_id": user,
+            "usage": ["master"],
+            "keys": {self.master.key_id: self.master.public},
+        }
+        signer = {
+            "user_id": user,
+            "usage": ["self_signing"],
+            "keys": {self.signer.key_id: self.signer.public},
+        }
+        signer["signatures"] = {user: {self.master.key_id: self.master.sign(signer)}}
+        return {
+            "device_keys": {user: {self.device_id: self.device}},
+            "master_keys": {user: master},
+            "self_signing_keys": {user: signer},
+        }
+
+    def one_time_key(self) -> dict[str, Any]:
+        key_id, key = next(iter(self.account.one_time_keys.items()))
+        return {f"signed_curve25519:{key_id}": self.signed({"key": key.to_base64()})}
+
+    def letter(self, to: Parts, one_time_key: str, kind: str, content: Any) -> dict[str, Any]:
+        """An Olm pre-key to-device event for the client under test."""
+        keys = to.state.machine.account.identity_keys
+        session = self.account.create_outbound_session(
+            vodozemac.Curve25519PublicKey.from_base64(keys["curve25519"]),
+            vodozemac.Curve25519PublicKey.from_base64(one_time_key),
+        )
+        payload = {
+            "type": kind,
+            "content": content,
+            "sender": self.user_id,
+            "keys": {"ed25519": self.account.ed25519_key.to_base64()},
+            "recipient": to.user_id,
+            "recipient_keys": {"ed25519": keys["ed25519"]},
+        }
+        number, ciphertext = session.encrypt(json.dumps(payload).encode()).to_parts()
+        body = base64.b64encode(ciphertext).decode().rstrip("=")
+        return {
+            "type": "m.room.encrypted",
+            "sender": self.user_id,
+            "content": {
+                "algorithm": OLM,
+                "sender_key": self.curve,
+                "ciphertext": {keys["curve25519"]: {"type": number, "body": body}},
+            },
+        }
+
+    def room_key(self, room_id: str) -> dict[str, Any]:
+        return {
+            "algorithm": MEGOLM,
+            "room_id": room_id,
+            "session_id": self.group.session_id,
+            "session_key": self.group.session_key.to_base64(),
+        }
+
+    def message(self, room_id: str, event_id: str, body: str) -> dict[str, Any]:
+        """An encrypted room event."""
+        content = {"msgtype": "m.text", "body": body}
+        payload = {"type": "m.room.message", "room_id": room_id, "content": content}
+        return {
+            "type": "m.room.encrypted",
+            "event_id": event_id,
+            "sender": self.user_id,
+            "origin_server_ts": 1,
+            "content": {
+                "algorithm": MEGOLM,
+                "ciphertext": self.group.encrypt(json.dumps(payload).encode()).to_base64(),
+                "session_id": self.group.session_id,
+            },
+        }
+
+
+@pytest.fixture
+def phone() -> Callable[..., Phone]:
+    """`phone(user_id, device_id)`."""
+    return lambda user_id="@officer:itt.gov.test", device_id="PHONE": Phone(user_id, device_id)
