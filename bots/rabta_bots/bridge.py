@@ -1,0 +1,398 @@
+"""The bridge as one process: it joins the parts, runs their loops and stops them in order."""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import structlog
+from aiohttp import web
+from sqlalchemy import Connection, Engine
+
+from rabta_bots.chat import Chat
+from rabta_bots.clock import Clock
+from rabta_bots.commands.dispatching import Dispatcher, EOfficeDesk
+from rabta_bots.commands.processing import Processing, four_digits
+from rabta_bots.composing import Composer
+from rabta_bots.directory import DirectoryFile
+from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.health import add_health
+from rabta_bots.intake.accepting import Terms
+from rabta_bots.intake.catching_up import CatchingUp
+from rabta_bots.intake.door import EventDoor
+from rabta_bots.intake.feed import Feed, FeedError
+from rabta_bots.matrix import MatrixError, Received
+from rabta_bots.metrics import Metrics
+from rabta_bots.planning import Planner
+from rabta_bots.retrying import backoff
+from rabta_bots.rooms import PostRooms
+from rabta_bots.rulebook import Rulebook
+from rabta_bots.sending import Sender
+from rabta_bots.settings import Settings
+from rabta_bots.status import counts
+from rabta_bots.store.events import NEW, closed_mark, next_new
+from rabta_bots.store.opening import in_store
+from rabta_bots.working import Worker
+from rabta_contract.secrets_file import (
+    SecretError,
+    SigningSecrets,
+    load_signing_secrets,
+    load_token,
+)
+
+log = structlog.get_logger("rabta.bridge")
+
+# Files are looked at this often; rooms as often, because charges begin and end by the clock.
+WATCH_SECONDS = 0.5
+ALIGN_SECONDS = 2.0
+REQUEST_SECONDS = 30
+
+
+class Bridge:
+    """One bridge: one ministry, one e-Office, one Matrix account.
+
+    Args:
+        settings: As parsed.
+        engine: An open store.
+        chat: The Matrix client, not yet started.
+        make_code: Makes the codes of confirmations.
+
+    Raises:
+        SettingsError: A secret, the policy or the directory cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        chat: Chat,
+        *,
+        clock: Clock,
+        make_code: Callable[[], str] = four_digits,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._chat = chat
+        self._clock = clock
+        self._make_code = make_code
+        self._zone = ZoneInfo(settings.timezone)
+        self._server_name = settings.matrix.user_id.partition(":")[2]
+        self._digest_key = _digest_key(settings)
+        self._http: aiohttp.ClientSession | None = None
+        self._started = False
+        self._stop = asyncio.Event()
+        self.metrics = Metrics()
+        self._rulebook = Rulebook(settings.policy_file, settings.authority_file, engine, clock)
+        self._rulebook.load()
+        self._directory = DirectoryFile(settings.directory_file)
+        self._directory.reload()
+        tls = _tls(settings.eoffice.ca_file)
+        token = _secret("eoffice.feed_token_file", load_token, settings.eoffice.feed_token_file)
+        feed = Feed(settings.eoffice.url, token, self._session, tls)
+        self._catching_up = {
+            source: CatchingUp(feed, engine, clock, source, self._terms)
+            for source in sorted(settings.taken_sources)
+        }
+        desk = EOfficeDesk(
+            settings.eoffice.url,
+            _secret(
+                "eoffice.command_secret_file",
+                load_signing_secrets,
+                settings.eoffice.command_secret_file,
+            ),
+            self._session,
+            tls,
+        )
+        self._rooms = PostRooms(chat, engine, clock, lambda: self._directory.current)
+        self._sender = Sender(
+            chat=chat,
+            engine=engine,
+            clock=clock,
+            rooms=self._rooms,
+            composer=self._composer,
+            metrics=self.metrics,
+            polls=settings.polls,
+        )
+        self._dispatcher = Dispatcher(
+            engine=engine, clock=clock, desk=desk, composer=self._composer, metrics=self.metrics
+        )
+        self._door = EventDoor(
+            engine=engine,
+            clock=clock,
+            limits=settings.intake,
+            secrets=_live_secrets(settings.webhook_secret_files),
+            terms=self._terms,
+            catching_up=tuple(self._catching_up.values()),
+            metrics=self.metrics,
+            stored=lambda: self._planning.wake(),
+        )
+        look = settings.poll_interval_seconds
+        self._watching = Worker("watching", self._watch, WATCH_SECONDS)
+        self._feeding = Worker("feeding", self._feed, settings.intake.feed_interval_seconds)
+        self._planning = Worker("planning", self._plan, look)
+        self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
+        self._sending = Worker("sending", self._send, look)
+        self._reading = Worker("reading", self._read, look)
+        self._carrying = Worker("carrying", self._carry, look)
+
+    def stop(self) -> None:
+        """Let `run` end: what is in hand is finished, the rest stands in the store."""
+        self._stop.set()
+
+    async def run(self, listening: Callable[[str], None] | None = None) -> None:
+        """Run until `stop`.
+
+        Args:
+            listening: Called with the door's URL once it is open.
+
+        Raises:
+            SettingsError: The port is taken.
+            MatrixError: The account cannot be used; only a person can mend it.
+        """
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            self._http = session
+            runner = web.AppRunner(self._app(), auto_decompress=False, access_log=None)
+            await runner.setup()
+            try:
+                url = await self._listen(runner)
+                if listening is not None:
+                    listening(url)
+                await self._run_parts()
+            finally:
+                await runner.cleanup()
+                await self._chat.stop()
+
+    async def _run_parts(self) -> None:
+        stopped = asyncio.create_task(self._stop.wait())
+        workers = [self._watching, self._feeding, self._planning]
+        tasks = [asyncio.create_task(worker.run()) for worker in workers]
+        try:
+            # Events are taken and planned while the homeserver is still away.
+            starting = asyncio.create_task(self._start_chat())
+            await asyncio.wait({stopped, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                return
+            await starting
+            self._started = True
+            log.info("bridge-ready", user_id=self._chat.user_id)
+            for worker in (self._aligning, self._sending, self._reading, self._carrying):
+                workers.append(worker)
+                tasks.append(asyncio.create_task(worker.run()))
+            syncing = asyncio.create_task(self._chat.sync_forever(self._reading.wake))
+            await asyncio.wait({stopped, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            await self._chat.stop()
+            await syncing
+        finally:
+            self._started = False
+            stopped.cancel()
+            for worker in workers:
+                worker.stop()
+            await asyncio.gather(*tasks)
+
+    async def _start_chat(self) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self._chat.start()
+            except MatrixError as error:
+                if error.permanent:
+                    raise
+                log.warning("homeserver-waited-for", reason=error.reason)
+                await asyncio.sleep(backoff(attempts).total_seconds())
+                attempts += 1
+            else:
+                return
+
+    def _app(self) -> web.Application:
+        # The door reads bodies itself, to its own limit.
+        app = web.Application(client_max_size=self._settings.intake.max_body_bytes)
+        app.router.add_post("/eoffice/events", self._door.take)
+        add_health(app, self._report, self.metrics)
+        return app
+
+    async def _listen(self, runner: web.AppRunner) -> str:
+        host, port = self._settings.listen.host, self._settings.listen.port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            fault = Fault(
+                "listen",
+                f"cannot listen on {host}:{port} ({error.strerror}).",
+                "stop what uses the port, or choose another",
+            )
+            raise SettingsError([fault]) from error
+        bound = runner.addresses[0]
+        return f"http://{bound[0]}:{bound[1]}"
+
+    async def _report(self) -> dict[str, Any]:
+        told = await in_store(self._engine, counts)
+        return {"ready": self._started, "policy_serial": self._rulebook.policy.serial, **told}
+
+    # The loops, one turn each. True: there may be more at once.
+
+    async def _watch(self) -> bool:
+        if await asyncio.to_thread(self._rulebook.reload):
+            self._sending.wake()
+        try:
+            if self._directory.reload():
+                self._aligning.wake()
+        except SettingsError as error:
+            log.error("directory-refused", faults=[fault.path for fault in error.faults])
+        return False
+
+    async def _feed(self) -> bool:
+        for source, catching_up in self._catching_up.items():
+            try:
+                added = await catching_up.read_to_end()
+            except FeedError as error:
+                log.warning("feed-not-read", source=source, reason=error.reason)
+                if catching_up.complete_since is None:
+                    # Without the charges of the past nobody holds anything: try soon again.
+                    await asyncio.sleep(1)
+                    return not self._stop.is_set()
+                continue
+            if added:
+                self.metrics.events.labels(via="feed").inc(added)
+                self._planning.wake()
+        return False
+
+    async def _plan(self) -> bool:
+        busy = False
+        for source, catching_up in self._catching_up.items():
+            busy = await self._plan_next(source, catching_up) or busy
+        if busy:
+            self._aligning.wake()
+            self._sending.wake()
+        return busy
+
+    async def _plan_next(self, source: str, catching_up: CatchingUp) -> bool:
+        start_after = self._settings.intake.start_after
+
+        def gather(connection: Connection) -> tuple[Any, int]:
+            return next_new(connection, source), closed_mark(connection, source, start_after)
+
+        row, closed = await in_store(self._engine, gather)
+        if row is None:
+            return False
+        if row.sequence > closed and not await self._gap_settled(row, catching_up):
+            return False
+        planner = Planner(self._rulebook.policy, self._settings.card_lifetime)
+        now = self._clock()
+
+        def plan(connection: Connection) -> None:
+            # The feed may have brought an earlier one meanwhile: that one comes first.
+            first = next_new(connection, source)
+            if first is not None and first.state == NEW:
+                planner.plan(connection, first, now)
+
+        await in_store(self._engine, plan)
+        return True
+
+    async def _gap_settled(self, row: Any, catching_up: CatchingUp) -> bool:
+        """Whether nothing can come before the event any more, or it has waited long enough."""
+        try:
+            await catching_up.read_to_end(since=row.received_at)
+        except FeedError as error:
+            waited = (self._clock() - row.received_at).total_seconds()
+            if waited < self._settings.intake.gap_wait_seconds:
+                log.warning("gap-waits", reason=error.reason, sequence=row.sequence)
+                return False
+        return True
+
+    async def _align(self) -> bool:
+        await self._rooms.align()
+        self._sending.wake()
+        return False
+
+    async def _send(self) -> bool:
+        return bool(await self._sender.send_due())
+
+    async def _read(self) -> bool:
+        received = self._chat.received()
+        for letter in received:
+            await self._process(letter)
+        if received:
+            self._sending.wake()
+            self._carrying.wake()
+        return bool(received)
+
+    async def _process(self, letter: Received) -> None:
+        processing = Processing(
+            self._composer(),
+            self._chat.user_id,
+            self._settings.confirmation_window,
+            self._make_code,
+        )
+
+        def once(connection: Connection) -> str:
+            result = processing.process(connection, letter)
+            self._chat.done(letter.event_id, connection)
+            return result
+
+        result = await in_store(self._engine, once)
+        self.metrics.commands.labels(result=result).inc()
+
+    async def _carry(self) -> bool:
+        settled = await self._dispatcher.dispatch_due()
+        if settled:
+            self._sending.wake()
+        return bool(settled)
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise LookupError("run() opens the session")
+        return self._http
+
+    def _terms(self) -> Terms:
+        return Terms(
+            self._rulebook.policy,
+            self._settings.taken_sources,
+            self._settings.intake.start_after,
+            self._settings.intake.max_waiting,
+            self._digest_key,
+        )
+
+    def _composer(self) -> Composer:
+        return Composer(
+            self._rulebook.policy,
+            self._directory.current,
+            self._server_name,
+            self._settings.organisation,
+            self._zone,
+            self._clock(),
+        )
+
+
+def _secret(setting: str, load: Callable[[Path], Any], path: Path) -> Any:
+    try:
+        return load(path)
+    except SecretError as error:
+        fault = Fault(setting, f"{error}.", "see docs/reference/bridge-settings.md")
+        raise SettingsError([fault]) from error
+
+
+def _live_secrets(paths: tuple[Path, ...]) -> SigningSecrets:
+    loaded = [_secret("webhook_secret_files", load_signing_secrets, path) for path in paths]
+    return SigningSecrets(tuple(key for secrets in loaded for key in secrets.keys))
+
+
+def _digest_key(settings: Settings) -> bytes:
+    """A key that never leaves the process, so that a stored digest betrays no subject."""
+    text = _secret("matrix.store_key_file", load_token, settings.matrix.store_key_file)
+    return hashlib.sha256(b"rabta intake digest|" + text.encode()).digest()
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        fault = Fault("eoffice.ca_file", f"cannot use {ca_file}.", "write a PEM certificate there")
+        raise SettingsError([fault]) from error

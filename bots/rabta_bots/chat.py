@@ -1,0 +1,53 @@
+"""What the pipeline needs of a Matrix client: the port of `rabta_bots.matrix` and of the tests' recorder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from rabta_bots.matrix import Received
+
+
+class Chat(Protocol):
+    """An account in encrypted rooms. Every coroutine raises `MatrixError`."""
+
+    user_id: str
+
+    async def start(self) -> None:
+        """Log in or restore."""
+
+    async def sync_forever(self, on_received: Callable[[], None]) -> None:
+        """Sync until `stop`; `on_received` after each commit that brought something."""
+
+    async def stop(self) -> None:
+        """End `sync_forever` and close connections."""
+
+    def received(self, limit: int = 50) -> list[Received]:
+        """The undone events, oldest first."""
+
+    def done(self, event_id: str, connection: Connection | None = None) -> None:
+        """Mark an event as dealt with, in the caller's transaction."""
+
+    async def create_room(
+        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False
+    ) -> str:
+        """Create an encrypted room; gives its id."""
+
+    async def send(
+        self,
+        room_id: str,
+        content: Mapping[str, Any],
+        *,
+        txn_id: str,
+        event_type: str = "m.room.message",
+    ) -> str:
+        """Send an encrypted event; gives its id, the same for the same transaction."""
+
+    async def invite(self, room_id: str, user_id: str) -> None:
+        """Invite; already there is success."""
+
+    async def kick(self, room_id: str, user_id: str, reason: str) -> None:
+        """Remove; not there is success."""
+
+    async def members(self, room_id: str) -> dict[str, str]:
+        """User id to membership."""

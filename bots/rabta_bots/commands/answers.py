@@ -1,0 +1,126 @@
+"""What the bridge says to an officer: a sentence for every reason code, question and outcome."""
+
+from collections.abc import Sequence
+
+from rabta_bots.cards.wording import say
+from rabta_bots.cards.words import N_, OUTCOMES
+from rabta_bots.commands.grammar import Misread
+from rabta_bots.commands.judging import Refusal
+from rabta_contract.answers import CommandReason
+from rabta_contract.vocabulary import CommandVerb
+
+REFUSALS: dict[str, str] = {
+    Refusal.NOT_ENCRYPTED: N_("Your message was not encrypted; only encrypted messages count."),
+    Refusal.UNSIGNED_DEVICE: N_(
+        "Your device is not verified. Verify it with your recovery key, then write again."
+    ),
+    Refusal.UNKNOWN_DEVICE: N_("Your device is not known yet. Wait a moment, then write again."),
+    Refusal.CHANGED_IDENTITY: N_(
+        "Your cryptographic identity has changed. Ask your administrator to acknowledge it."
+    ),
+    Refusal.EDITED_MESSAGE: N_("An edited message is not a command. Write it as a new message."),
+    Refusal.FORWARDED_MESSAGE: N_("A forwarded message is not a command. Write it yourself."),
+    Refusal.OTHER_MINISTRY: N_("You belong to another ministry; its files are not yours here."),
+    Refusal.UNKNOWN_PERSON: N_("Your account stands in no directory of officers."),
+    Refusal.NOT_A_POST_ROOM: N_("Write this in the room of the post that has the file."),
+    Refusal.NOT_HOLDER: N_("You do not hold this post now."),
+    Refusal.NO_SUCH_CARD: N_("This post has no card of that number."),
+    Refusal.NOTHING_PENDING: N_("Nothing is pending in this room."),
+    Refusal.WHICH_CARD: N_("Several cards are pending. Reply to one of them, or write its number:"),
+    Refusal.CARD_EXPIRED: N_("This card has expired. Decide in e-Office."),
+    Refusal.CARD_USED: N_("This card was used already; one card takes one decision."),
+    Refusal.CARD_WITHDRAWN: N_("The sender has withdrawn this file."),
+    Refusal.STALE_MOVEMENT: N_("The file has moved on since this card. Use the latest card."),
+    Refusal.GRADE_NOT_FROM_CHAT: N_(
+        "Files of this classification are not decided from chat. Open it in e-Office."
+    ),
+    Refusal.LOOK_AFTER_MAY_NOT_DECIDE: N_("A look-after charge does not decide."),
+    Refusal.NOT_OFFERED: N_("This card does not take that command."),
+    Refusal.NOTHING_TO_CONFIRM: N_("Nothing waits for your confirmation."),
+    Refusal.WRONG_CODE: N_("That is not the code of the question."),
+    Refusal.CONFIRMATION_EXPIRED: N_("The question has expired. Give the command again."),
+    Misread.UNKNOWN_COMMAND: N_("I do not understand this. Write help for the commands."),
+    Misread.EXTRA_WORDS: N_("This command stands alone. Write the one word, or return <remarks>."),
+    Misread.REMARKS_REQUIRED: N_("Say why: return <remarks>."),
+    Misread.POST_REQUIRED: N_("Say to which post: forward <post>."),
+    Misread.LANGUAGE_REQUIRED: N_("Say which language: lang en or lang ur."),
+    Misread.CODE_REQUIRED: N_("Confirm with the code of the question: yes <code>."),
+    Misread.TOO_LONG: N_("This is too long for a command."),
+    CommandReason.WRONG_HOLDER: N_("e-Office says: the file is not with you in this post."),
+    CommandReason.CERTIFICATE_REQUIRED: N_(
+        "e-Office says: this file is decided with a digital certificate only."
+    ),
+    CommandReason.UNKNOWN_FILE: N_("e-Office says: there is no such file."),
+    CommandReason.UNKNOWN_POST: N_("e-Office says: there is no such post."),
+    CommandReason.MALFORMED: N_("e-Office did not understand the command."),
+    CommandReason.BAD_SIGNATURE: N_("e-Office does not accept the signature of this bridge."),
+    CommandReason.STALE_TIMESTAMP: N_("The clocks of e-Office and of this bridge differ."),
+    CommandReason.TOO_LARGE: N_("This is too long for e-Office."),
+    CommandReason.IDEMPOTENCY_KEY_REUSED: N_("e-Office has seen this command before as another."),
+    "eoffice-unreachable": N_(
+        "e-Office could not be reached. Look there whether your command was carried out."
+    ),
+}
+
+NOT_DONE = N_("Not done.")
+CONFIRM = N_("Confirm: {command}, {number}, movement {movement}? Reply: yes {code}")
+CONFIRM_TO = N_("Confirm: {command} to {post}, {number}, movement {movement}? Reply: yes {code}")
+CANCELLED = N_("Cancelled; nothing was sent to e-Office.")
+SENT = N_("Sent to e-Office.")
+WAITING = N_("e-Office does not answer now. Your command is kept and tried again.")
+PENDING_LIST = N_("Pending:")
+LANGUAGE_SET = N_("From now on I write in English.")
+HELP = N_(
+    "Reply to a card, or write its number after the command, as in approve #12. "
+    "Commands: approve, return <remarks>, seen, discuss, forward <post>, acknowledge, pending, "
+    "lang ur, lang en, help. Decisions are confirmed with yes <code>."
+)
+
+# Plain commands for the question; a card's hint shows `return <remarks>` instead.
+PLAIN = {
+    CommandVerb.APPROVE: N_("approve"),
+    CommandVerb.RETURN: N_("return"),
+    CommandVerb.SEEN: N_("seen"),
+    CommandVerb.DISCUSS: N_("discuss"),
+    CommandVerb.FORWARD: N_("forward"),
+    CommandVerb.ACKNOWLEDGE: N_("acknowledge"),
+}
+
+
+def refusal(language: str, reason: str, listing: Sequence[str] = ()) -> str:
+    """Why a command was not carried out, with its stable code and, where one must choose, a list."""
+    sentence = f"{say(language, NOT_DONE)} {say(language, REFUSALS[reason])} [{reason}]"
+    return "\n".join([sentence, *listing])
+
+
+def question(
+    language: str, verb: CommandVerb, number: str, movement: int, code: str, to_post: str | None
+) -> str:
+    """What the officer confirms, with all that would be sent."""
+    return say(
+        language,
+        CONFIRM_TO if to_post else CONFIRM,
+        command=say(language, PLAIN[verb]),
+        post=to_post or "",
+        number=number,
+        movement=movement,
+        code=code,
+    )
+
+
+def outcome(language: str, result: str, number: str, note_para: int | None) -> str:
+    """What e-Office did."""
+    sentence = say(language, OUTCOMES[result], number=number)
+    if note_para is None:
+        return sentence
+    return f"{sentence} ({say(language, N_('para {para}'), para=f'{note_para}/N')})"
+
+
+def pending_line(number: int, what: str) -> str:
+    """One line of a list of cards."""
+    return f"#{number} {what}"
+
+
+def help_text(language: str) -> str:
+    """The commands."""
+    return say(language, HELP)

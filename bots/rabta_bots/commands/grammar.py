@@ -1,0 +1,174 @@
+"""Reads an officer's words, English or Urdu, as a command. Pure; it never decides what may be done.
+
+Grammar: VERB [#CARD] [WORDS]. Spelling is folded first (Unicode NFKC, Arabic letter shapes to
+Urdu ones, vowel marks and joiners dropped, Eastern digits to 0-9), so that every keyboard works.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rabta_contract.text import clean_text
+from rabta_contract.vocabulary import CommandVerb
+
+
+class Talk(StrEnum):
+    """What is said to the bridge itself; it never reaches e-Office."""
+
+    PENDING = "pending"
+    LANG = "lang"
+    HELP = "help"
+    YES = "yes"
+    NO = "no"
+
+
+Verb = CommandVerb | Talk
+
+SPELLINGS: dict[Verb, tuple[str, ...]] = {
+    CommandVerb.APPROVE: ("approve", "approved", "منظور", "منظور ہے", "منظور کریں"),
+    CommandVerb.RETURN: ("return", "returned", "واپس", "واپس کریں"),
+    CommandVerb.SEEN: ("seen", "دیکھ لیا", "دیکھ لیا ہے", "ملاحظہ کیا"),
+    CommandVerb.DISCUSS: ("discuss", "please discuss", "please speak", "بات کریں", "گفتگو"),
+    CommandVerb.FORWARD: ("forward", "mark", "ارسال", "ارسال کریں", "آگے بھیجیں"),
+    CommandVerb.ACKNOWLEDGE: ("acknowledge", "ack", "وصول", "وصول ہوا", "موصول"),
+    Talk.PENDING: ("pending", "list", "زیر التوا", "باقی"),
+    Talk.LANG: ("lang", "language", "زبان"),
+    Talk.HELP: ("help", "?", "مدد"),
+    Talk.YES: ("yes", "confirm", "ہاں", "جی ہاں", "جی"),
+    Talk.NO: ("no", "cancel", "نہیں", "منسوخ"),
+}
+
+LANGUAGE_WORDS = {
+    "en": "en",
+    "english": "en",
+    "انگریزی": "en",
+    "ur": "ur",
+    "urdu": "ur",
+    "اردو": "ur",
+}
+
+# What e-Office takes as remarks, and room for the verb before them.
+MAX_REMARKS = 2000
+LONGEST = MAX_REMARKS + 200
+
+
+class Misread(StrEnum):
+    """Why words are not a command."""
+
+    UNKNOWN_COMMAND = "unknown-command"
+    EXTRA_WORDS = "extra-words"
+    REMARKS_REQUIRED = "remarks-required"
+    POST_REQUIRED = "post-required"
+    LANGUAGE_REQUIRED = "language-required"
+    CODE_REQUIRED = "code-required"
+    TOO_LONG = "too-long"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A command as it was written.
+
+    Args:
+        verb: What is asked.
+        card: The number after `#`, or None.
+        words: Remarks of `return`, post of `forward`, `en`/`ur` of `lang`, code of `yes`.
+    """
+
+    verb: Verb
+    card: int | None = None
+    words: str = ""
+
+
+def parse(text: str) -> Said | Misread:
+    """What an officer wrote.
+
+    Args:
+        text: The plain body, without the quotation that a reply carries.
+    """
+    if len(text) > LONGEST:
+        return Misread.TOO_LONG
+    cleaned = clean_text(text).strip()
+    tokens = list(re.finditer(r"\S+", cleaned))
+    folded = [_word(token.group()) for token in tokens]
+    found = _verb(folded)
+    if found is None:
+        return Misread.UNKNOWN_COMMAND
+    verb, length = found
+    rest = cleaned[tokens[length - 1].end() :].strip()
+    card: int | None = None
+    numbered = re.match(r"#\s*(\d{1,9})(?!\S)", fold(rest))
+    if numbered:
+        card = int(numbered.group(1))
+        # Folding may change lengths: the number is cut off by its words, not by its position.
+        rest = re.sub(r"^#\s*\S+", "", rest).strip()
+    return _complete(verb, card, rest)
+
+
+def fold(text: str) -> str:
+    """`text` with every spelling of the same word made one."""
+    shapes = unicodedata.normalize("NFKC", text).translate(_SHAPES)
+    kept = (
+        str(unicodedata.decimal(letter)) if unicodedata.category(letter) == "Nd" else letter
+        for letter in shapes
+        if unicodedata.category(letter) not in {"Mn", "Cf", "Cc"} or letter.isspace()
+    )
+    return "".join(kept).casefold()
+
+
+def spoken(body: str, *, reply: bool) -> str:
+    """The body without the quotation that older clients put before a reply (spec 1.12, 11.3.1)."""
+    if not reply or not body.startswith("> "):
+        return body
+    lines = body.split("\n")
+    start = next((place for place, line in enumerate(lines) if not line.startswith(">")), None)
+    return "" if start is None else "\n".join(lines[start:]).strip()
+
+
+# Arabic letters that keyboards send where Urdu has its own.
+_SHAPES = str.maketrans(
+    {"ي": "ی", "ى": "ی", "ك": "ک", "ه": "ہ", "ة": "ہ", "ۃ": "ہ", "ۂ": "ہ", "أ": "ا"}
+)
+_TRAILING = ".,:;!۔،؛"
+
+
+def _word(token: str) -> str:
+    folded = fold(token)
+    return folded.rstrip(_TRAILING) or folded
+
+
+_TABLE: dict[tuple[str, ...], Verb] = {
+    tuple(_word(token) for token in spelling.split()): verb
+    for verb, spellings in SPELLINGS.items()
+    for spelling in spellings
+}
+_LONGEST_SPELLING = max(len(words) for words in _TABLE)
+
+
+def _verb(folded: list[str]) -> tuple[Verb, int] | None:
+    """The verb at the start and how many words it takes; the longest spelling wins."""
+    for length in range(min(_LONGEST_SPELLING, len(folded)), 0, -1):
+        verb = _TABLE.get(tuple(folded[:length]))
+        if verb is not None:
+            return verb, length
+    return None
+
+
+def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
+    if len(rest) > MAX_REMARKS:
+        return Misread.TOO_LONG
+    if verb is CommandVerb.RETURN:
+        return Said(verb, card, rest) if rest else Misread.REMARKS_REQUIRED
+    if verb is CommandVerb.FORWARD:
+        one_word = bool(rest) and not re.search(r"\s", rest)
+        return Said(verb, card, rest) if one_word else Misread.POST_REQUIRED
+    if verb is Talk.LANG:
+        language = LANGUAGE_WORDS.get(fold(rest))
+        return Said(verb, None, language) if language else Misread.LANGUAGE_REQUIRED
+    if verb is Talk.YES:
+        code = fold(rest)
+        return Said(verb, None, code) if re.fullmatch(r"\d{4}", code) else Misread.CODE_REQUIRED
+    if rest:
+        # "approve it on Monday" is not an approval.
+        return Misread.EXTRA_WORDS
+    return Said(verb, card)

@@ -1,0 +1,143 @@
+"""Judges a command: who wrote it, from which device, on which card. Pure; stable reason codes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from rabta_bots.matrix import SenderTrust
+from rabta_contract.vocabulary import CommandVerb
+
+
+class Refusal(StrEnum):
+    """Why a command is not carried out; each has a sentence in `answers.py` and a line in the docs."""
+
+    NOT_ENCRYPTED = "not-encrypted"
+    UNSIGNED_DEVICE = "unsigned-device"
+    UNKNOWN_DEVICE = "unknown-device"
+    CHANGED_IDENTITY = "changed-identity"
+    EDITED_MESSAGE = "edited-message"
+    FORWARDED_MESSAGE = "forwarded-message"
+    OTHER_MINISTRY = "other-ministry"
+    UNKNOWN_PERSON = "unknown-person"
+    NOT_A_POST_ROOM = "not-a-post-room"
+    NOT_HOLDER = "not-holder"
+    NO_SUCH_CARD = "no-such-card"
+    NOTHING_PENDING = "nothing-pending"
+    WHICH_CARD = "which-card"
+    CARD_EXPIRED = "card-expired"
+    CARD_USED = "card-used"
+    CARD_WITHDRAWN = "card-withdrawn"
+    STALE_MOVEMENT = "stale-movement"
+    GRADE_NOT_FROM_CHAT = "grade-not-from-chat"
+    LOOK_AFTER_MAY_NOT_DECIDE = "look-after-may-not-decide"
+    NOT_OFFERED = "not-offered"
+    NOTHING_TO_CONFIRM = "nothing-to-confirm"
+    WRONG_CODE = "wrong-code"
+    CONFIRMATION_EXPIRED = "confirmation-expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The outside of a received message: what is known before its words are read.
+
+    Args:
+        encrypted: Whether it came encrypted.
+        device: How far its device is known to be the sender's own.
+        edited: Whether it replaces an earlier message.
+        forwarded: Whether the client marked it as forwarded.
+        sender_server: The sender's homeserver.
+        own_server: The ministry's homeserver.
+        known_person: Whether the directory names the account.
+    """
+
+    encrypted: bool
+    device: SenderTrust
+    edited: bool
+    forwarded: bool
+    sender_server: str
+    own_server: str
+    known_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CardState:
+    """The card that a command is about.
+
+    Args:
+        state: open, deciding, decided, withdrawn, superseded or expired.
+        expires_at: After it, the card takes no command.
+        decide: What the class of the file says: yes, confirm or no.
+        movement_no: The movement that the card showed.
+        latest_movement: The latest movement of the file that the bridge knows.
+        held_by_sender: Whether the sender holds the card's post now.
+        may_decide: Whether the sender's charge lets it decide.
+        offered: The commands that the card offers.
+    """
+
+    state: str
+    expires_at: datetime
+    decide: str
+    movement_no: int
+    latest_movement: int
+    held_by_sender: bool
+    may_decide: bool
+    offered: tuple[CommandVerb, ...]
+
+
+DEVICES = {
+    SenderTrust.UNSIGNED: Refusal.UNSIGNED_DEVICE,
+    SenderTrust.UNKNOWN: Refusal.UNKNOWN_DEVICE,
+    SenderTrust.CHANGED_IDENTITY: Refusal.CHANGED_IDENTITY,
+}
+
+CLOSED = {
+    "deciding": Refusal.CARD_USED,
+    "decided": Refusal.CARD_USED,
+    "withdrawn": Refusal.CARD_WITHDRAWN,
+    "superseded": Refusal.STALE_MOVEMENT,
+    "expired": Refusal.CARD_EXPIRED,
+}
+
+# These move the file; `approve` and `return` are confirmed whatever the class says.
+MOVING = frozenset({CommandVerb.SEEN, CommandVerb.FORWARD})
+
+
+def judge_letter(letter: Letter) -> Refusal | None:
+    """Whether anything written in this message may be a command at all."""
+    if not letter.encrypted:
+        return Refusal.NOT_ENCRYPTED
+    if letter.device is not SenderTrust.SIGNED:
+        return DEVICES[letter.device]
+    if letter.edited:
+        return Refusal.EDITED_MESSAGE
+    if letter.forwarded:
+        return Refusal.FORWARDED_MESSAGE
+    if letter.sender_server != letter.own_server:
+        return Refusal.OTHER_MINISTRY
+    if not letter.known_person:
+        return Refusal.UNKNOWN_PERSON
+    return None
+
+
+def judge_command(verb: CommandVerb, card: CardState, now: datetime) -> Refusal | None:
+    """Whether the sender may give this command on this card at this moment."""
+    if not card.held_by_sender:
+        return Refusal.NOT_HOLDER
+    if card.state in CLOSED:
+        return CLOSED[card.state]
+    if now >= card.expires_at:
+        return Refusal.CARD_EXPIRED
+    if card.movement_no < card.latest_movement:
+        return Refusal.STALE_MOVEMENT
+    if card.decide == "no":
+        return Refusal.GRADE_NOT_FROM_CHAT
+    if verb.decides and not card.may_decide:
+        return Refusal.LOOK_AFTER_MAY_NOT_DECIDE
+    if verb not in card.offered:
+        return Refusal.NOT_OFFERED
+    return None
+
+
+def needs_confirmation(verb: CommandVerb, decide: str) -> bool:
+    """Whether the officer is asked once more before the command goes to e-Office."""
+    return verb.decides or (verb in MOVING and decide != "yes")

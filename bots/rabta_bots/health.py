@@ -1,0 +1,40 @@
+"""Answers how the bridge is: alive, ready, and its metrics. It tells numbers, never names."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from rabta_bots.metrics import Metrics
+
+Report = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def add_health(app: web.Application, report: Report, metrics: Metrics) -> None:
+    """Serve `/health/live`, `/health/ready` (also as `/health`) and `/metrics`.
+
+    Args:
+        report: Gives `ready` and the counts; it may fail, and then the bridge is not ready.
+    """
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        told = await report()
+        status = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+        return web.json_response(told, status=status)
+
+    async def measured(_: web.Request) -> web.Response:
+        told = await report()
+        metrics.waiting.set(told.get("waiting", 0))
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app.router.add_get("/health", ready)
+    app.router.add_get("/health/live", live)
+    app.router.add_get("/health/ready", ready)
+    app.router.add_get("/metrics", measured)

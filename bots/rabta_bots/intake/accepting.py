@@ -1,0 +1,198 @@
+"""Decides on a delivery and stores it whole or not at all, in the caller's transaction."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from rabta_bots.grades import allowance
+from rabta_bots.store.audit import write_audit
+from rabta_bots.store.events import (
+    StoredEvent,
+    close_contiguous,
+    closed_mark,
+    closed_mark_name,
+    digest_of_event,
+    digest_of_webhook,
+    remember_webhook,
+    sequence_taken,
+    store_event,
+    waiting_count,
+)
+from rabta_bots.store.marks import raise_mark
+from rabta_bots.store.posts import known_posts, remember_post
+from rabta_bots.stripping import addressees, stored_form
+from rabta_contract.answers import EventReason
+from rabta_contract.event import Event
+from rabta_contract.parsing import event_bytes
+from rabta_contract.vocabulary import EventType
+from rabta_policy import Policy
+
+# An id that was used for something else: not in the contract's own table, answered 409.
+ID_REUSED = "id-reused"
+
+CHARGES = (EventType.CHARGE_ASSUMED, EventType.CHARGE_RELINQUISHED)
+
+
+class RefusedError(Exception):
+    """The delivery is not stored; nothing of it is.
+
+    Args:
+        reason: Stable code of the contract's table, or `id-reused`.
+        detail: One line without content.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms events are taken.
+
+    Args:
+        policy: Says what may be kept of each grade.
+        sources: The CloudEvents sources served.
+        start_after: The closed mark of a source that nothing came from yet.
+        max_waiting: With more undelivered than this, the sender is asked to wait.
+        digest_key: Keys the digests, so that a stored one does not betray a subject.
+    """
+
+    policy: Policy
+    sources: frozenset[str]
+    start_after: int
+    max_waiting: int
+    digest_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a delivery added; 0 means that all of it was here before."""
+
+    events: int
+
+
+def accept_push(
+    connection: Connection,
+    webhook_id: str,
+    events: Sequence[Event],
+    terms: Terms,
+    now: datetime,
+) -> Stored:
+    """Store a verified, schema-valid delivery.
+
+    Raises:
+        RefusedError: With the contract's reason; the caller's transaction must be rolled back.
+    """
+    digest = _digest(b"".join(event_bytes(event) for event in events), terms)
+    before = digest_of_webhook(connection, webhook_id)
+    if before is not None and before != digest:
+        raise RefusedError(ID_REUSED, "this webhook-id came before with another body")
+    if before is not None:
+        return Stored(0)
+    fresh = [event for event in events if _is_new(connection, event, terms)]
+    if fresh and waiting_count(connection) >= terms.max_waiting:
+        raise RefusedError(EventReason.BUSY, "too many events wait to be delivered")
+    _know_all_posts(connection, fresh)
+    for event in fresh:
+        _check_sequence(connection, event, terms)
+        _store(connection, event, "push", terms, now)
+    for source in {event.source for event in fresh}:
+        close_contiguous(connection, source, terms.start_after)
+    remember_webhook(connection, webhook_id, digest, now)
+    return Stored(len(fresh))
+
+
+def accept_feed(
+    connection: Connection, events: Sequence[Event], terms: Terms, now: datetime
+) -> Stored:
+    """Store a page of the feed, which is complete and in order: what it skips does not exist.
+
+    An event that cannot be taken is audited and passed over; the rest of the page is kept.
+    """
+    added = 0
+    for event in events:
+        try:
+            if not _is_new(connection, event, terms):
+                continue
+            if sequence_taken(connection, event.source, event.sequence_no):
+                raise RefusedError(EventReason.CLOSED_SEQUENCE, "the sequence is taken")
+        except RefusedError as refused:
+            write_audit(
+                connection,
+                now,
+                "event-refused",
+                reason=refused.reason,
+                actor=event.source,
+                event_id=event.id,
+                detail="feed",
+            )
+            continue
+        _store(connection, event, "feed", terms, now)
+        added += 1
+    for source in {event.source for event in events} & terms.sources:
+        last = max(event.sequence_no for event in events if event.source == source)
+        raise_mark(connection, closed_mark_name(source), last)
+    return Stored(added)
+
+
+def unknown_posts(connection: Connection, events: Sequence[Event]) -> set[str]:
+    """The addressees that no charge event has named, neither before nor in this delivery."""
+    wanted = {post_id for event in events for post_id in addressees(event)}
+    named = {event.data.charge.post.post_id for event in events if event.data.charge is not None}
+    return wanted - named - set(known_posts(connection, wanted))
+
+
+def _is_new(connection: Connection, event: Event, terms: Terms) -> bool:
+    if event.source not in terms.sources:
+        raise RefusedError(EventReason.UNKNOWN_SOURCE, "this bridge does not serve the source")
+    before = digest_of_event(connection, event.source, event.id)
+    if before is None:
+        return True
+    if before != _digest(event_bytes(event), terms):
+        raise RefusedError(ID_REUSED, "this event id came before with another content")
+    return False
+
+
+def _know_all_posts(connection: Connection, events: Sequence[Event]) -> None:
+    if unknown_posts(connection, events):
+        raise RefusedError(EventReason.UNKNOWN_POST, "no charge event has named an addressed post")
+
+
+def _check_sequence(connection: Connection, event: Event, terms: Terms) -> None:
+    closed = closed_mark(connection, event.source, terms.start_after)
+    if event.sequence_no <= closed or sequence_taken(connection, event.source, event.sequence_no):
+        raise RefusedError(
+            EventReason.CLOSED_SEQUENCE, f"sequence {event.sequence_no} is closed at {closed}"
+        )
+
+
+def _store(connection: Connection, event: Event, via: str, terms: Terms, now: datetime) -> None:
+    grade = event.data.classification
+    charge = event.data.charge
+    if event.kind in CHARGES and charge is not None:
+        remember_post(connection, charge.post.model_dump(mode="json"))
+    store_event(
+        connection,
+        StoredEvent(
+            source=event.source,
+            event_id=event.id,
+            sequence=event.sequence_no,
+            type=event.type,
+            grade=grade.value,
+            digest=_digest(event_bytes(event), terms),
+            addressees=addressees(event),
+            document=stored_form(event, allowance(terms.policy, grade)),
+        ),
+        via,
+        now,
+    )
+
+
+def _digest(body: bytes, terms: Terms) -> str:
+    return hmac.new(terms.digest_key, body, hashlib.sha256).hexdigest()

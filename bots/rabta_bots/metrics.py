@@ -1,0 +1,51 @@
+"""Counts what the bridge does, with labels from fixed lists only: no file, post or person."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The bridge's metrics on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.deliveries = Counter(
+            "rabta_bridge_deliveries",
+            "Webhook deliveries by answer: stored, duplicate, or the refusal's reason code.",
+            ["answer"],
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "rabta_bridge_events",
+            "Events stored, by the way they came (push, feed).",
+            ["via"],
+            registry=self.registry,
+        )
+        self.messages = Counter(
+            "rabta_bridge_messages",
+            "Messages to rooms, by part (issue, poll, outcome, say) and result (sent, again, dead).",
+            ["part", "result"],
+            registry=self.registry,
+        )
+        self.commands = Counter(
+            "rabta_bridge_commands",
+            "Commands read from rooms, by result (a reason code, asked, queued, answered).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.dispatches = Counter(
+            "rabta_bridge_dispatches",
+            "Commands to e-Office, by result (done, refused, again, lost).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "rabta_bridge_waiting",
+            "Events not yet planned and messages not yet sent.",
+            registry=self.registry,
+        )
+        self.delay = Histogram(
+            "rabta_bridge_delivery_seconds",
+            "From an event's storage to its card in the room.",
+            buckets=(0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+            registry=self.registry,
+        )

@@ -1,0 +1,122 @@
+"""Keeps the posts' inbox rooms: one per post and class, the bot and whoever holds the post now."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from rabta_bots.chat import Chat
+from rabta_bots.clock import Clock
+from rabta_bots.directory import Directory
+from rabta_bots.matrix import MatrixError
+from rabta_bots.officers import holder_now
+from rabta_bots.store.audit import write_audit
+from rabta_bots.store.cards import expire_cards, hand_over
+from rabta_bots.store.opening import in_store
+from rabta_bots.store.posts import post_names
+from rabta_bots.store.rooms import (
+    PostRoom,
+    posts_with_cards,
+    remember_room,
+    room_of,
+    rooms_to_check,
+    set_holder,
+)
+
+log = structlog.get_logger("rabta.bridge.rooms")
+
+
+class PostRooms:
+    """Makes rooms when they are first needed and moves them with the charges."""
+
+    def __init__(
+        self, chat: Chat, engine: Engine, clock: Clock, directory: Callable[[], Directory]
+    ) -> None:
+        self._chat = chat
+        self._engine = engine
+        self._clock = clock
+        self._directory = directory
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def room_for(self, post_id: str, room_class: str, holder: str) -> str:
+        """The post's room of the class with the holder let in; it is made when there is none.
+
+        Args:
+            holder: Matrix user who holds the post now.
+
+        Raises:
+            MatrixError: The homeserver did not do it.
+        """
+        async with self._locks[post_id, room_class]:
+            found = await in_store(
+                self._engine, lambda connection: room_of(connection, post_id, room_class)
+            )
+            if found is None:
+                return await self._make(post_id, room_class, holder)
+            if found.holder != holder:
+                await self._let_in(found, holder)
+            return found.room_id
+
+    async def align(self) -> None:
+        """Bring rooms and live cards to whoever holds each post now; close cards out of time."""
+        now = self._clock()
+        directory = self._directory()
+
+        def changes(connection: Connection) -> list[tuple[PostRoom, str | None]]:
+            moved: list[tuple[PostRoom, str | None]] = []
+            for room in rooms_to_check(connection):
+                held = holder_now(connection, directory, room.post_id, now)
+                user_id = held[1].user_id if held else None
+                if user_id != room.holder:
+                    moved.append((room, user_id))
+            for post_id in posts_with_cards(connection):
+                held = holder_now(connection, directory, post_id, now)
+                hand_over(connection, post_id, held[1].user_id if held else None, now)
+            expire_cards(connection, now)
+            return moved
+
+        for room, user_id in await in_store(self._engine, changes):
+            async with self._locks[room.post_id, room.room_class]:
+                try:
+                    await self._let_in(room, user_id)
+                except MatrixError as error:
+                    log.warning("room-not-aligned", reason=error.reason)
+
+    async def _make(self, post_id: str, room_class: str, holder: str) -> str:
+        name, name_ur = await in_store(
+            self._engine, lambda connection: post_names(connection, post_id)
+        )
+        title = name if name == name_ur else f"{name} · {name_ur}"
+        room_id = await self._chat.create_room(
+            name=f"e-Office: {title}",
+            topic=f"e-Office, {post_id}, {room_class}",
+            invite=[holder],
+            room_class=room_class,
+        )
+        now = self._clock()
+        room = PostRoom(post_id, room_class, room_id, holder)
+
+        def remember(connection: Connection) -> None:
+            remember_room(connection, room, now)
+            write_audit(connection, now, "room-made", actor=holder, detail=room_class)
+
+        await in_store(self._engine, remember)
+        return room_id
+
+    async def _let_in(self, room: PostRoom, holder: str | None) -> None:
+        """Out with everybody else first, then in with the holder, then note it."""
+        for user_id, membership in (await self._chat.members(room.room_id)).items():
+            stays = user_id in {self._chat.user_id, holder}
+            if membership in {"join", "invite", "knock"} and not stays:
+                await self._chat.kick(room.room_id, user_id, "The charge of the post has ended")
+        if holder is not None:
+            await self._chat.invite(room.room_id, holder)
+        now = self._clock()
+
+        def note(connection: Connection) -> None:
+            set_holder(connection, room.room_id, holder)
+            write_audit(connection, now, "room-handed-over", actor=holder, detail=room.room_class)
+
+        await in_store(self._engine, note)

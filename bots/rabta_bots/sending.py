@@ -1,0 +1,165 @@
+"""Sends the outbox to Matrix: in each stream in order, each row once, failures as decisions."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Row
+
+from rabta_bots.chat import Chat
+from rabta_bots.clock import Clock
+from rabta_bots.composing import Composed, Composer
+from rabta_bots.matrix import MatrixError
+from rabta_bots.metrics import Metrics
+from rabta_bots.retrying import Again, Permanent, after_matrix_error
+from rabta_bots.rooms import PostRooms
+from rabta_bots.store import outbox
+from rabta_bots.store.audit import write_audit
+from rabta_bots.store.cards import card_by_id, note_issued, note_message
+from rabta_bots.store.opening import in_store
+
+log = structlog.get_logger("rabta.bridge.sender")
+
+
+class Sender:
+    """Takes what is due, and settles each row: sent, again at a moment, or dead.
+
+    Args:
+        composer: Gives a composer as of now.
+        polls: Whether a poll follows a card that can be decided.
+    """
+
+    def __init__(
+        self,
+        *,
+        chat: Chat,
+        engine: Engine,
+        clock: Clock,
+        rooms: PostRooms,
+        composer: Callable[[], Composer],
+        metrics: Metrics,
+        polls: bool,
+    ) -> None:
+        self._chat = chat
+        self._engine = engine
+        self._clock = clock
+        self._rooms = rooms
+        self._composer = composer
+        self._metrics = metrics
+        self._polls = polls
+
+    async def send_due(self) -> int:
+        """Try every row that is due once; gives how many were sent."""
+        now = self._clock()
+        rows = await in_store(self._engine, lambda connection: outbox.due(connection, now))
+        return sum(await asyncio.gather(*(self._send(row) for row in rows)))
+
+    async def _send(self, row: Row[Any]) -> bool:
+        composed: Composed | None = None
+        try:
+            if row.content is None:
+                composer = self._composer()
+                judged = await in_store(
+                    self._engine, lambda connection: composer.compose(connection, row)
+                )
+                if not isinstance(judged, Composed):
+                    await self._settle(row, judged)
+                    return False
+                composed = judged
+                room_id, event_type, content, txn_id = await self._fix(row, composed)
+            else:
+                room_id, event_type = row.room_id, row.event_type
+                content, txn_id = row.content, row.txn_id
+            message_id = await self._chat.send(
+                room_id, content, txn_id=txn_id, event_type=event_type
+            )
+        except MatrixError as error:
+            await self._settle(row, after_matrix_error(error, row.attempts, self._clock()))
+            return False
+        await self._sent(row, room_id, message_id, content)
+        return True
+
+    async def _fix(
+        self, row: Row[Any], composed: Composed
+    ) -> tuple[str, str, Mapping[str, Any], str]:
+        room_id = composed.room_id
+        if room_id is None:
+            reader = composed.reader.user_id if composed.reader else ""
+            room_id = await self._rooms.room_for(*composed.post_room, reader)
+        txn_id = composed.txn_id(room_id)
+        content = composed.content
+        await in_store(
+            self._engine,
+            lambda connection: outbox.fix_content(
+                connection, row.row, room_id, composed.event_type, content, txn_id
+            ),
+        )
+        return room_id, composed.event_type, content, txn_id
+
+    async def _sent(
+        self, row: Row[Any], room_id: str, message_id: str, content: Mapping[str, Any]
+    ) -> None:
+        now = self._clock()
+        # The content names its reader, also when it was fixed before a restart.
+        mentioned = content.get("m.mentions", {}).get("user_ids", [])
+
+        def note(connection: Connection) -> datetime | None:
+            outbox.mark_sent(connection, row.row, message_id)
+            if row.part == "issue" and mentioned:
+                note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
+                if self._polls:
+                    outbox.enqueue_card(
+                        connection, row.card_id, row.stream, "poll", f"poll|{row.key}", now
+                    )
+                write_audit(
+                    connection,
+                    now,
+                    "card-shown",
+                    actor=mentioned[0],
+                    card_id=row.card_id,
+                    matrix_event_id=message_id,
+                )
+            elif row.part == "poll":
+                note_message(connection, row.card_id, room_id, message_id)
+            card = card_by_id(connection, row.card_id) if row.part == "issue" else None
+            made: datetime | None = card.made_at if card else None
+            return made
+
+        made_at = await in_store(self._engine, note)
+        if made_at is not None:
+            self._metrics.delay.observe((now - made_at).total_seconds())
+        self._metrics.messages.labels(part=row.part, result="sent").inc()
+
+    async def _settle(self, row: Row[Any], decision: Again | Permanent) -> None:
+        now = self._clock()
+
+        def note(connection: Connection) -> None:
+            if isinstance(decision, Again):
+                outbox.try_again(
+                    connection, row.row, decision.at, decision.reason, waiting=decision.waiting
+                )
+                if decision.waiting and row.card_id is not None:
+                    # Nothing left the house: the next attempt is made for whoever holds it then.
+                    outbox.unfix_content(connection, row.row)
+                return
+            outbox.mark_dead(connection, row.row, decision.reason)
+            write_audit(
+                connection,
+                now,
+                "message-not-sent",
+                reason=decision.reason,
+                card_id=row.card_id,
+                detail=row.part,
+            )
+
+        await in_store(self._engine, note)
+        again = isinstance(decision, Again)
+        self._metrics.messages.labels(part=row.part, result="again" if again else "dead").inc()
+        log.info(
+            "message-waits" if again else "message-not-sent",
+            reason=decision.reason,
+            part=row.part,
+            card=row.card_id,
+        )

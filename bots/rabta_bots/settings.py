@@ -1,0 +1,207 @@
+"""The bridge's settings: one YAML document, parsed once, unknown keys refused, secrets only as files."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.matrix import MatrixSettings
+from rabta_contract.secrets_file import load_token
+
+STRICT = ConfigDict(extra="forbid", frozen=True)
+M = TypeVar("M", bound=BaseModel)
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Listen(BaseModel):
+    """Where the bridge takes events and answers health checks; port 0 takes a free one."""
+
+    model_config = STRICT
+    host: str
+    port: Port
+
+
+class Database(BaseModel):
+    """The bridge's store.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`, without a password.
+        password_file: Holds the database password, if it needs one.
+    """
+
+    model_config = STRICT
+    url: str
+    password_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known_and_without_password(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("not a database URL: write sqlite:///PATH") from error
+        if url.password is not None:
+            raise ValueError("a password stands in the URL: move it to database.password_file")
+        if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+            raise ValueError("use sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME")
+        return value
+
+    def full_url(self) -> URL:
+        """The URL with the password from its file.
+
+        Raises:
+            SecretError: The file cannot be used.
+        """
+        url = make_url(self.url)
+        if self.password_file is None:
+            return url
+        return url.set(password=load_token(self.password_file))
+
+
+class EOffice(BaseModel):
+    """The e-Office that this bridge serves.
+
+    Args:
+        url: Base of its feed (`GET /events`) and commands (`POST /commands`).
+        command_secret_file: Standard Webhooks secret that signs the commands.
+        feed_token_file: Bearer token of the feed.
+        ca_file: The CA of its certificate, if it is not a public one.
+    """
+
+    model_config = STRICT
+    url: str
+    command_secret_file: Path
+    feed_token_file: Path
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("write http://HOST:PORT or https://HOST")
+        return value.rstrip("/")
+
+
+class Intake(BaseModel):
+    """How much the door for events takes before it asks the sender to wait.
+
+    Args:
+        max_body_bytes: A larger body is answered 413.
+        max_batch: A batch of more events is answered 413.
+        max_waiting: With more undelivered events than this, 429 and Retry-After.
+        gap_wait_seconds: How long a later event waits for a missing sequence number.
+        start_after: The e-Office's sequence number before the first event that matters.
+        feed_interval_seconds: How often the feed is read though no gap was seen.
+    """
+
+    model_config = STRICT
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    max_batch: Annotated[int, Field(ge=1)] = 100
+    max_waiting: Annotated[int, Field(ge=1)] = 10_000
+    gap_wait_seconds: Annotated[float, Field(ge=0)] = 60.0
+    start_after: Annotated[int, Field(ge=0)] = 0
+    feed_interval_seconds: Annotated[float, Field(gt=0)] = 60.0
+
+
+class Settings(BaseModel):
+    """Everything one bridge process is told.
+
+    Args:
+        organisation: Code of the ministry in the policy's registry, such as `ITT`.
+        sources: CloudEvents sources it takes; by default `/eoffice/<organisation>`.
+        card_lifetime_hours: After it, a card takes no command.
+        confirmation_minutes: How long a question "Confirm: ..." stays open.
+        polls: Offer an encrypted poll beside each card that can be decided.
+        timezone: In which the cards print dates.
+        poll_interval_seconds: How often the loops look by themselves, beside being woken.
+    """
+
+    model_config = STRICT
+    organisation: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,8}$")]
+    sources: tuple[Annotated[str, Field(pattern=r"^/eoffice/[A-Z0-9]{2,8}$")], ...] = ()
+    listen: Listen
+    database: Database
+    matrix: MatrixSettings
+    policy_file: Path
+    authority_file: Path
+    directory_file: Path
+    webhook_secret_files: Annotated[tuple[Path, ...], Field(min_length=1)]
+    eoffice: EOffice
+    intake: Intake = Intake()
+    card_lifetime_hours: Annotated[int, Field(ge=1)] = 72
+    confirmation_minutes: Annotated[int, Field(ge=1, le=120)] = 10
+    polls: bool = False
+    timezone: str = "Asia/Karachi"
+    poll_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not a time zone: write Asia/Karachi") from error
+        return value
+
+    @property
+    def taken_sources(self) -> frozenset[str]:
+        """The CloudEvents sources whose events are taken."""
+        return frozenset(self.sources or (f"/eoffice/{self.organisation}",))
+
+    @property
+    def card_lifetime(self) -> timedelta:
+        """How long a card takes commands."""
+        return timedelta(hours=self.card_lifetime_hours)
+
+    @property
+    def confirmation_window(self) -> timedelta:
+        """How long a question for confirmation stays open."""
+        return timedelta(minutes=self.confirmation_minutes)
+
+
+def parse_settings(text: str) -> Settings:
+    """The settings in a YAML document.
+
+    Raises:
+        SettingsError: With every fault of the document, its path and its cure.
+    """
+    return parse_document(text, Settings)
+
+
+def parse_document(text: str, model: type[M]) -> M:
+    """A YAML document as a strict pydantic model.
+
+    Raises:
+        SettingsError: With every fault of the document, its path and its cure.
+    """
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}" if mark else "the document"
+        fault = Fault(line, "it is not YAML.", "mend the indentation or the quotes there")
+        raise SettingsError([fault]) from error
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError([_fault(item) for item in error.errors()]) from error
+
+
+CURES = {
+    "missing": "add it",
+    "extra_forbidden": "remove it, or mend its spelling",
+}
+
+
+def _fault(item: Any) -> Fault:
+    path = ".".join(str(step) for step in item["loc"]) or "the document"
+    cure = CURES.get(item["type"], "see docs/reference/bridge-settings.md")
+    return Fault(path, f"{item['msg'].removeprefix('Value error, ')}.", cure)

@@ -1,0 +1,1 @@
+"""The bridge's durable memory: what came, what must go out, who holds what, what was decided."""

@@ -1,0 +1,41 @@
+"""Writes the audit trail: who did what and with which reason code, never any content."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from rabta_bots.store.tables import audit
+
+
+def write_audit(
+    connection: Connection,
+    now: datetime,
+    what: str,
+    *,
+    reason: str | None = None,
+    actor: str | None = None,
+    event_id: str | None = None,
+    card_id: int | None = None,
+    matrix_event_id: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Add one row.
+
+    Args:
+        what: What happened, kebab-case (`command-refused`, `decision-recorded`).
+        reason: The stable reason code, where something was refused.
+        actor: A Matrix user id or a source.
+        detail: Bounded words of the contract (a verb, an outcome, a rule); never free text.
+    """
+    connection.execute(
+        audit.insert().values(
+            at=now,
+            what=what,
+            reason=reason,
+            actor=actor,
+            event_id=event_id,
+            card_id=card_id,
+            matrix_event_id=matrix_event_id,
+            detail=detail,
+        )
+    )

@@ -1,0 +1,99 @@
+"""Opens the store and brings its schema to this version; it refuses a store of a later one."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select, text
+
+from rabta_bots.clock import Clock
+from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.store.tables import metadata, schema_version
+
+VERSION = 1
+T = TypeVar("T")
+
+# version -> the step that brings a store from the version before to it.
+STEPS: dict[int, Callable[[Connection], None]] = {}
+
+# Any number, the same in every bridge: two processes never migrate one database at once.
+MIGRATION_LOCK = 7241_0001
+
+
+def open_store(url: URL | str, clock: Clock) -> Engine:
+    """The engine of the store, its tables present and of this version.
+
+    SQLite runs in WAL mode with full synchronisation: an answer 202 survives a power cut.
+
+    Raises:
+        SettingsError: The database cannot be opened, or it belongs to a later version.
+    """
+    engine = create_engine(url, pool_pre_ping=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    try:
+        with engine.begin() as connection:
+            _bring_to_version(connection, clock)
+    except SettingsError:
+        engine.dispose()
+        raise
+    except Exception as error:
+        engine.dispose()
+        fault = Fault(
+            "database.url",
+            f"the database cannot be opened ({type(error).__name__}).",
+            "check that it runs, that the path can be written, and the password file",
+        )
+        raise SettingsError([fault]) from error
+    return engine
+
+
+def _bring_to_version(connection: Connection, clock: Clock) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    found = 0
+    if inspect(connection).has_table(schema_version.name):
+        found = connection.execute(select(func.max(schema_version.c.version))).scalar() or 0
+    if found > VERSION:
+        raise SettingsError(
+            [
+                Fault(
+                    "database.url",
+                    f"the store is of version {found}, this program knows {VERSION}.",
+                    "run the newer program, or restore the older store",
+                )
+            ]
+        )
+    if found == VERSION:
+        return
+    if found == 0:
+        metadata.create_all(connection)
+    else:
+        for version in range(found + 1, VERSION + 1):
+            STEPS[version](connection)
+    connection.execute(schema_version.insert().values(version=VERSION, applied_at=clock()))
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    # The driver's own BEGIN comes too late and too weak: we send ours.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A transaction that reads first and writes later could not get the lock any more.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def in_store(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Run `work` in one transaction, off the event loop, and give what it returns."""
+
+    def transaction() -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    return await asyncio.to_thread(transaction)

@@ -1,0 +1,159 @@
+"""Keeps what must go to Matrix: in each stream strictly in order, each row once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+
+from rabta_bots.store.tables import outbox
+
+PENDING = "pending"
+WAITING = "waiting"
+SENT = "sent"
+DEAD = "dead"
+
+
+def enqueue_card(
+    connection: Connection, card_id: int, stream: str, part: str, key: str | None, now: datetime
+) -> None:
+    """Queue a message about a card; its words are made when it is sent, for whoever holds the post.
+
+    Args:
+        part: issue, poll or outcome.
+        key: Unique name of the row, so that it is queued once; None numbers another issue.
+    """
+    if key is None:
+        count = connection.execute(
+            select(func.count())
+            .select_from(outbox)
+            .where(outbox.c.card_id == card_id, outbox.c.part == part)
+        ).scalar_one()
+        key = f"{part}|{card_id}|{count}"
+    _insert(connection, stream, part, key, now, card_id=card_id)
+
+
+def enqueue_words(
+    connection: Connection,
+    room_id: str,
+    key: str,
+    content: Mapping[str, Any],
+    txn_id: str,
+    now: datetime,
+) -> None:
+    """Queue a ready message to a room, such as the answer to a command."""
+    _insert(
+        connection,
+        f"talk/{room_id}",
+        "say",
+        key,
+        now,
+        room_id=room_id,
+        event_type="m.room.message",
+        content=dict(content),
+        txn_id=txn_id,
+    )
+
+
+def _insert(
+    connection: Connection, stream: str, part: str, key: str, now: datetime, **values: Any
+) -> None:
+    if connection.execute(select(outbox.c.row).where(outbox.c.key == key)).scalar() is not None:
+        return
+    last = connection.execute(
+        select(func.max(outbox.c.seq)).where(outbox.c.stream == stream)
+    ).scalar()
+    connection.execute(
+        outbox.insert().values(
+            stream=stream,
+            seq=(last or 0) + 1,
+            part=part,
+            key=key,
+            state=PENDING,
+            attempts=0,
+            next_at=now,
+            made_at=now,
+            **values,
+        )
+    )
+
+
+def due(connection: Connection, now: datetime, limit: int = 20) -> Sequence[Row[Any]]:
+    """The rows to try now: of each stream its first pending one, and those that waited enough."""
+    heads = (
+        select(outbox.c.stream, func.min(outbox.c.seq).label("seq"))
+        .where(outbox.c.state == PENDING)
+        .group_by(outbox.c.stream)
+        .subquery()
+    )
+    head = and_(
+        outbox.c.state == PENDING,
+        outbox.c.stream == heads.c.stream,
+        outbox.c.seq == heads.c.seq,
+    )
+    return connection.execute(
+        select(outbox)
+        .outerjoin(heads, heads.c.stream == outbox.c.stream)
+        .where(outbox.c.next_at <= now, or_(head, outbox.c.state == WAITING))
+        .order_by(outbox.c.row)
+        .limit(limit)
+    ).all()
+
+
+def fix_content(
+    connection: Connection,
+    row: int,
+    room_id: str,
+    event_type: str,
+    content: Mapping[str, Any],
+    txn_id: str,
+) -> None:
+    """Fix what the row says, so that every repeat sends the same to the same room."""
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.row == row)
+        .values(room_id=room_id, event_type=event_type, content=dict(content), txn_id=txn_id)
+    )
+
+
+def unfix_content(connection: Connection, row: int) -> None:
+    """Forget the words of a row that never left, because its reader is not there."""
+    connection.execute(
+        update(outbox).where(outbox.c.row == row).values(room_id=None, content=None, txn_id=None)
+    )
+
+
+def mark_sent(connection: Connection, row: int, message_id: str) -> None:
+    """Note that the row stands in the room; its words are no longer needed here."""
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.row == row)
+        .values(state=SENT, message_id=message_id, content=None, reason=None)
+    )
+
+
+def mark_dead(connection: Connection, row: int, reason: str) -> None:
+    """Note that the row is not sent any more, and why."""
+    connection.execute(
+        update(outbox).where(outbox.c.row == row).values(state=DEAD, reason=reason, content=None)
+    )
+
+
+def try_again(
+    connection: Connection, row: int, at: datetime, reason: str, *, waiting: bool = False
+) -> None:
+    """Note when the row is tried again.
+
+    Args:
+        waiting: Whether its stream goes on without it: its reader is not there yet.
+    """
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.row == row)
+        .values(
+            state=WAITING if waiting else PENDING,
+            attempts=outbox.c.attempts + 1,
+            next_at=at,
+            reason=reason,
+        )
+    )

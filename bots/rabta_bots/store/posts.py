@@ -1,0 +1,117 @@
+"""Keeps posts, their dated charges and the officers' languages."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from rabta_bots.charges import Charge
+from rabta_bots.store.tables import charges, languages, posts
+
+
+def known_posts(connection: Connection, post_ids: Iterable[str]) -> dict[str, str]:
+    """Those of `post_ids` that a charge event has named, each with its organisation."""
+    found = connection.execute(
+        select(posts.c.post_id, posts.c.org).where(posts.c.post_id.in_(list(post_ids)))
+    )
+    return {row.post_id: row.org for row in found}
+
+
+def remember_post(connection: Connection, post: Mapping[str, Any]) -> None:
+    """Note a post as its latest charge event describes it."""
+    values = {
+        "org": post["org"],
+        "designation": post["designation"],
+        "designation_ur": post.get("designation_ur"),
+    }
+    changed = connection.execute(
+        update(posts).where(posts.c.post_id == post["post_id"]).values(**values)
+    )
+    if not changed.rowcount:
+        connection.execute(posts.insert().values(post_id=post["post_id"], **values))
+
+
+def post_names(connection: Connection, post_id: str) -> tuple[str, str]:
+    """The post's designation in English and in Urdu (English again where none is known)."""
+    row = connection.execute(select(posts).where(posts.c.post_id == post_id)).one()
+    return row.designation, row.designation_ur or row.designation
+
+
+def assume(connection: Connection, charge: Charge) -> None:
+    """Note that a person takes charge of a post; told twice, it is kept once."""
+    same = and_(
+        charges.c.post_id == charge.post_id,
+        charges.c.person_id == charge.person_id,
+        charges.c.kind == charge.kind,
+        charges.c.begins == charge.begins,
+    )
+    values = {"may_decide": charge.may_decide, "ends": charge.ends}
+    if not connection.execute(update(charges).where(same).values(**values)).rowcount:
+        connection.execute(
+            charges.insert().values(
+                post_id=charge.post_id,
+                person_id=charge.person_id,
+                kind=charge.kind,
+                begins=charge.begins,
+                **values,
+            )
+        )
+
+
+def relinquish(
+    connection: Connection, post_id: str, person_id: str, kind: str, ends: datetime
+) -> None:
+    """Note that a person's charge of a post ends; an earlier end that was known stays."""
+    connection.execute(
+        update(charges)
+        .where(
+            charges.c.post_id == post_id,
+            charges.c.person_id == person_id,
+            charges.c.kind == kind,
+            charges.c.begins <= ends,
+            or_(charges.c.ends.is_(None), charges.c.ends > ends),
+        )
+        .values(ends=ends)
+    )
+
+
+def charges_of(connection: Connection, post_id: str) -> list[Charge]:
+    """Every charge of the post, past and to come."""
+    rows = connection.execute(select(charges).where(charges.c.post_id == post_id))
+    return [
+        Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
+        for row in rows
+    ]
+
+
+def posts_with_charges(connection: Connection, person_id: str) -> list[str]:
+    """The posts that the person has ever had a charge of."""
+    rows = connection.execute(
+        select(charges.c.post_id).where(charges.c.person_id == person_id).distinct()
+    )
+    return [row.post_id for row in rows]
+
+
+def chosen_language(connection: Connection, person_id: str) -> str | None:
+    """The language that the officer chose from chat."""
+    return connection.execute(
+        select(languages.c.language).where(languages.c.person_id == person_id)
+    ).scalar()
+
+
+def choose_language(connection: Connection, person_id: str, language: str) -> None:
+    """Keep the language that the officer chose from chat."""
+    changed = connection.execute(
+        update(languages).where(languages.c.person_id == person_id).values(language=language)
+    )
+    if not changed.rowcount:
+        connection.execute(languages.insert().values(person_id=person_id, language=language))
+
+
+def post_by_any_case(connection: Connection, written: str) -> str:
+    """The known post that the officer meant, whatever the case of the letters; else as written."""
+    found = connection.execute(
+        select(posts.c.post_id).where(func.lower(posts.c.post_id) == written.lower())
+    ).scalar()
+    return found if found is not None else written

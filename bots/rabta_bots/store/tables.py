@@ -1,0 +1,260 @@
+"""Declares the tables of the bridge's store. The Matrix client's own tables stand beside them.
+
+What a file's class does not allow in a card is stripped before a row is written here.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC by every database (SQLite alone would forget the zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Refuse a naive moment; write the rest as UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a zone is not stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Read it back aware."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+# SQLite numbers only an INTEGER primary key by itself.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+# Rows of different tables are read joined by name, so each name is used for one meaning.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("applied_at", Instant, nullable=False),
+)
+
+# Policies that were in force here; a lower serial is never believed again.
+policies = Table(
+    "policies",
+    metadata,
+    Column("serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+# Single values: the closed mark of a source.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# Every delivery that was answered 202, so that a replay is known.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", String(256), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("received_at", Instant, nullable=False),
+)
+
+# Events of e-Office, stripped. state: new -> planned (cards made) | unbridged (nothing to show).
+events = Table(
+    "eoffice_inbox",
+    metadata,
+    Column("row", Serial, primary_key=True, autoincrement=True),
+    Column("source", String(64), nullable=False),
+    Column("event_id", String(128), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", String(128), nullable=False),
+    Column("grade", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    # Ids of the posts that get a card, and the event itself; {} where nothing may be kept.
+    Column("addressees", JSON, nullable=False),
+    Column("event", JSON, nullable=False),
+    Column("via", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("received_at", Instant, nullable=False),
+    UniqueConstraint("source", "event_id"),
+    UniqueConstraint("source", "sequence"),
+    Index(None, "state", "source", "sequence"),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("post_id", String(128), primary_key=True),
+    Column("org", String(8), nullable=False),
+    Column("designation", Text, nullable=False),
+    Column("designation_ur", Text),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("row", Serial, primary_key=True, autoincrement=True),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), nullable=False),
+    Column("person_id", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("may_decide", Boolean, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("ends", Instant),
+    UniqueConstraint("post_id", "person_id", "kind", "begins"),
+)
+
+# The language that an officer chose from chat; it wins over the directory file.
+languages = Table(
+    "languages",
+    metadata,
+    Column("person_id", String(128), primary_key=True),
+    Column("language", String(2), nullable=False),
+)
+
+# One inbox room per post and class. holder: the Matrix user who is let in now.
+rooms = Table(
+    "post_rooms",
+    metadata,
+    Column("post_id", String(128), primary_key=True),
+    Column("room_class", String(32), primary_key=True),
+    Column("room_id", String(255), nullable=False, unique=True),
+    Column("holder", String(255)),
+    Column("made_at", Instant, nullable=False),
+)
+
+# One card per event and post.
+# state: open -> deciding -> decided; open -> withdrawn | superseded | expired | closed.
+# issued_to: the Matrix user for whom it was last sent; null until somebody holds the post.
+cards = Table(
+    "cards",
+    metadata,
+    Column("card_id", Serial, primary_key=True, autoincrement=True),
+    Column("event_row", Serial, ForeignKey("eoffice_inbox.row"), nullable=False),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("room_class", String(32), nullable=False),
+    Column("stream", String(160), nullable=False),
+    Column("file_id", String(128)),
+    Column("movement_no", Integer),
+    Column("state", String(16), nullable=False),
+    Column("outcome", JSON),
+    Column("issued_to", String(255)),
+    Column("room_id", String(255)),
+    Column("message_id", String(255)),
+    Column("made_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    UniqueConstraint("event_row", "post_id"),
+    Index(None, "file_id", "state"),
+    Index(None, "post_id", "state"),
+)
+
+# Every Matrix message that shows a card, so that a reply to any of them names the card.
+card_messages = Table(
+    "card_messages",
+    metadata,
+    Column("message_id", String(255), primary_key=True),
+    Column("card_id", Serial, ForeignKey("cards.card_id"), nullable=False),
+    Column("room_id", String(255), nullable=False),
+)
+
+# What must be sent to Matrix. Within a stream (a file, or a talk in a room) strictly by seq.
+# part: issue | poll | outcome | say. content is fixed at the first attempt and cleared once sent.
+# state: pending -> sent | dead; waiting: nobody holds the post.
+outbox = Table(
+    "outbox_matrix",
+    metadata,
+    Column("row", Serial, primary_key=True, autoincrement=True),
+    Column("stream", String(300), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("part", String(16), nullable=False),
+    Column("card_id", Serial, ForeignKey("cards.card_id")),
+    Column("key", String(400), nullable=False, unique=True),
+    Column("room_id", String(255)),
+    Column("event_type", String(128)),
+    Column("content", JSON),
+    Column("txn_id", String(64), unique=True),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("reason", String(64)),
+    Column("message_id", String(255)),
+    Column("made_at", Instant, nullable=False),
+    UniqueConstraint("stream", "seq"),
+    Index(None, "state", "next_at"),
+)
+
+# A command of an officer on its way to e-Office.
+# state: asked (waits for confirmation) -> queued -> done | refused | lost; asked -> lapsed.
+commands = Table(
+    "commands",
+    metadata,
+    Column("command_id", String(64), primary_key=True),
+    Column("card_id", Serial, ForeignKey("cards.card_id"), nullable=False),
+    Column("verb", String(16), nullable=False),
+    Column("to_post", String(128)),
+    Column("remarks", Text),
+    Column("person_id", String(128), nullable=False),
+    Column("matrix_user", String(255), nullable=False),
+    Column("room_id", String(255), nullable=False),
+    Column("asked_by", String(255), nullable=False),
+    Column("code", String(4)),
+    Column("wrong_codes", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("confirm_until", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant),
+    Column("give_up_at", Instant, nullable=False),
+    Column("body", JSON),
+    Column("reason", String(64)),
+    Column("made_at", Instant, nullable=False),
+    Index(None, "state", "next_at"),
+)
+
+# Who did what, with a stable reason code and never any content.
+audit = Table(
+    "audit",
+    metadata,
+    Column("row", Serial, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("reason", String(64)),
+    Column("actor", String(255)),
+    Column("event_id", String(128)),
+    Column("card_id", BigInteger),
+    Column("matrix_event_id", String(255)),
+    Column("detail", String(255)),
+)
