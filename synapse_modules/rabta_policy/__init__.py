@@ -9,7 +9,7 @@ from rabta_policy.explanation import Explanation, explain
 from rabta_policy.faults import Fault, PolicyError
 from rabta_policy.judge import decide
 from rabta_policy.policy import Policy, Standing
-from rabta_policy.reading import read_yaml
+from rabta_policy.reading import read_text
 from rabta_policy.reasons import ReasonCode
 from rabta_policy.registry import Address, Server
 from rabta_policy.residents import servers_allowed_in
@@ -28,7 +28,7 @@ def parse(text: str) -> Policy:
     Raises:
         PolicyError: `policy-malformed`, with every fault: path, line, message, cure.
     """
-    plain, lines = read_yaml(text)
+    plain, lines = read_text(text)
     plain.pop("signatures", None)
     return Policy(parse_document(plain, lines))
 

@@ -143,8 +143,8 @@ def _turns(old: Policy, new: Policy, now: datetime) -> Iterator[Turn]:
             change = (will - was, was - will)
             if was != will and change != general[origin, destination]:
                 alike[origin, *change, room].append(destination)
-    for (origin, opened, closed, room), destinations in alike.items():
-        yield Turn(origin, tuple(destinations), opened, closed, room)
+    for (origin, opened, closed, where), destinations in alike.items():
+        yield Turn(origin, tuple(destinations), opened, closed, where)
 
 
 def _class_changes(old: Policy, new: Policy) -> Iterator[str]:

@@ -10,7 +10,7 @@ from rabta_policy.coherence import Sections, incoherences
 from rabta_policy.faults import Fault, PolicyError
 from rabta_policy.moments import Moment, Span
 from rabta_policy.permits import Groups, Permit, Relations
-from rabta_policy.reading import Path, Plain, read_yaml, spell
+from rabta_policy.reading import Path, Plain, read_text, spell
 from rabta_policy.registry import Certificates, OrganisationEntry, PhaseName
 
 
@@ -53,7 +53,7 @@ def load_document(text: str) -> Plain:
     Raises:
         PolicyError: `policy-malformed`, with duplicate keys, aliases and syntax errors.
     """
-    return read_yaml(text)[0]
+    return read_text(text)[0]
 
 
 def parse_document(
