@@ -1,0 +1,76 @@
+"""A small network of real homeservers with the door, and a hostile one among them."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rabta_deploy.ca import CertificateAuthority
+from rabta_deploy.homeserver import DoorSettings, Homeserver
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hostile import Hostile
+from network import Network
+from network_policy import Seal, server
+from switchboard import Switchboard
+
+
+def now_ms() -> int:
+    """The real time: federation signatures and events carry it."""
+    return time.time_ns() // 1_000_000
+
+
+def now() -> datetime:
+    """The real time, with its zone."""
+    return datetime.fromtimestamp(now_ms() / 1000, UTC)
+
+
+@pytest.fixture(scope="module")
+def network(
+    tmp_path_factory: pytest.TempPathFactory,
+    homeserver_factory: Callable[..., Homeserver],
+    request: pytest.FixtureRequest,
+) -> Iterator[Network]:
+    """Homeservers of ITT (and FIN, when the module asks for it), hostile LAW and WAR.
+
+    A module sets `HOMESERVERS = ("ITT", "FIN")` to have two real ones; by default FIN is hostile
+    too. Nothing is started and no policy is issued yet.
+    """
+    directory = tmp_path_factory.mktemp("door")
+    real = getattr(request.module, "HOMESERVERS", ("ITT",))
+    overrides = getattr(request.module, "OVERRIDES", {})
+    board = Switchboard()
+    seal = Seal(directory)
+    tls_ca = CertificateAuthority(directory / "ca").pem
+    door = DoorSettings(policy_file=seal.policy_file, authority_file=seal.authority_file)
+    homeservers: dict[str, Homeserver] = {}
+    hostiles: dict[str, Hostile] = {}
+    servers: dict[str, dict[str, Any]] = {}
+    for code in ("ITT", "FIN", "LAW", "WAR"):
+        name = f"{code.lower()}.gov.test"
+        if code in real:
+            made = homeserver_factory(
+                name, start=False, door=door, gateway_out_port=board.port, overrides=overrides
+            )
+            homeservers[code] = made
+            board.homeserver(name, made.settings.federation_port)
+            servers[code] = server(name, dict([made.verify_key]), tls_ca)
+        else:
+            peer = Hostile(name, now_ms)
+            hostiles[code] = peer
+            board.peer(name, peer.answer)
+            servers[code] = server(name, peer.verify_keys, tls_ca)
+    yield Network(
+        homeservers=homeservers,
+        hostiles=hostiles,
+        servers=servers,
+        seal=seal,
+        board=board,
+        now=now,
+    )
+    board.close()
