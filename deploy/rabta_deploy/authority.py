@@ -35,6 +35,7 @@ class NetworkAuthority:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.files = PolicyFiles(directory / "policy.json", directory / "authority.yaml")
+        self._serial_file = directory / "last-serial"
         self._keys = [_key(directory / f"authority-{version}.key", version) for version in _KEYS]
         pinned = {
             f"ed25519:{key.version}": encode_verify_key_base64(get_verify_key(key))
@@ -44,6 +45,11 @@ class NetworkAuthority:
             self.files.authority,
             yaml.safe_dump({"threshold": _THRESHOLD, "keys": pinned}, sort_keys=False).encode(),
         )
+
+    @property
+    def last_serial(self) -> int:
+        """The highest serial ever issued; 0 before the first."""
+        return int(self._serial_file.read_text()) if self._serial_file.exists() else 0
 
     @property
     def published(self) -> dict[str, Any]:
@@ -69,11 +75,15 @@ class NetworkAuthority:
             PolicyError: The document has faults; nothing is signed.
         """
         before = self.published
-        serial = int(before.get("serial", 0))
-        if before and _matter(before) == _matter(document) and _fresh(before, now):
+        serial = self.last_serial
+        current = serial > 0 and before.get("serial") == serial
+        if current and _matter(before) == _matter(document) and _fresh(before, now):
             return serial
         issue = reissue(document, serial=serial + 1, issued_at=now, not_after=now + _LIFETIME)
-        self.replace(self.signed(issue))
+        raw = self.signed(issue)
+        # First the number, so that it is never given twice, whatever dies when.
+        _replace(self._serial_file, str(serial + 1).encode())
+        self.replace(raw)
         return serial + 1
 
     def signed(self, document: Mapping[str, Any]) -> bytes:

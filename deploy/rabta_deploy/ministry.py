@@ -11,7 +11,7 @@ import yaml
 
 from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.homeserver import DoorSettings, Homeserver
-from rabta_deploy.jsonhttp import answers
+from rabta_deploy.jsonhttp import answers, request
 from rabta_deploy.ports import require_free
 from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import write_secret
@@ -58,6 +58,7 @@ class Ministry:
         self.ports = dict(ports)
         self.federation_url = f"https://127.0.0.1:{ports['gateway-in']}"
         self.gateway_metrics_url = f"http://127.0.0.1:{ports['gateway-metrics']}/metrics"
+        self._health_url = f"http://127.0.0.1:{ports['gateway-metrics']}/health"
         self.gateway_directory = directory.absolute() / "gateway"
         self.gateway: Child | None = None
         self._policy = policy
@@ -92,6 +93,11 @@ class Ministry:
             verify_keys={key.key_id: key.key},
         )
 
+    @property
+    def policy_serial(self) -> int:
+        """Serial of the policy that its gateway follows now."""
+        return int(request("GET", self._health_url).body["serial"])
+
     def start(self) -> None:
         """Start both processes and return at once. The policy files must be there.
 
@@ -119,8 +125,7 @@ class Ministry:
         """
         if self.gateway is None:
             raise RuntimeError(f"{self.server_name} was not started")
-        health = f"http://127.0.0.1:{self.ports['gateway-metrics']}/health"
-        self.gateway.wait_ready(lambda: answers(health), within_s=_GATEWAY_READY_WITHIN_S)
+        self.gateway.wait_ready(lambda: answers(self._health_url), within_s=_GATEWAY_READY_WITHIN_S)
         self.homeserver.wait_ready()
 
     def _gateway_document(self) -> dict[str, Any]:

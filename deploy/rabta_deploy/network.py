@@ -182,14 +182,12 @@ class Network:
             ministry.homeserver.admin_token  # noqa: B018 - the file is named in network.json
 
     def _start_page(self) -> None:
-        first = self.home_ministry.homeserver
         servers = [ministry.homeserver for ministry in self.ministries.values()]
         file = write_page(
             self.home / "page" / "page.yaml",
             port=self.ports["page"],
             config={
-                "homeserver": first.client_url,
-                "homeservers": {server.server_name: server.client_url for server in servers},
+                "homeservers": {server.server_name: server.client_url for server in servers}
             },
             connect_to=tuple(server.client_url for server in servers),
         )
