@@ -22,15 +22,13 @@ from signedjson.sign import sign_json
 
 from rabta_gateway.gateway import Gateway
 from rabta_gateway.settings import Settings
+from rabta_policy import ActionKind
 
 ITT, FIN, LAW = "itt.gov.test", "fin.gov.test", "law.gov.test"
 SECRET = "a-made-up-proxy-secret"
 NETWORK = "rabta"
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-ALL = (
-    "invite join knock create-room publish profile directory presence keys to-device media alias "
-    "call reference"
-).split()
+ALL = [str(kind) for kind in ActionKind]
 ROOM_CLASS = {
     "encryption_required": True,
     "federation": "all",
@@ -330,6 +328,10 @@ class Network:
         data = raw(method, f"matrix-federation://{destination}{target}", headers, body)
         return await exchange("127.0.0.1", gateway.outbound_port, data)
 
+    async def plain(self, port: int, data: bytes) -> Answer:
+        """Send raw bytes to a listener without TLS."""
+        return await exchange("127.0.0.1", port, data)
+
     async def until(self, condition: Callable[[], Awaitable[bool] | bool]) -> None:
         """Wait for a condition, at most ten seconds."""
         async with asyncio.timeout(10):
@@ -345,3 +347,11 @@ async def network(tmp_path: Path) -> AsyncIterator[Network]:
     made = Network(tmp_path)
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """The files of a network whose parts are processes of their own."""
+    made = Network(tmp_path_factory.mktemp("network"))
+    made.settings()
+    return made

@@ -8,6 +8,7 @@ from rabta_gateway.media_answer import rewrite
 from rabta_gateway.refusals import RefusedError
 
 TYPE = "multipart/mixed; boundary=peers"
+HEADERS = b'Content-Type: image/png\r\nContent-Disposition: inline; filename="a.png"\r\n'
 FILE = b"\x00binary\r\n--not the boundary\r\n" * 50
 
 
@@ -15,7 +16,7 @@ def answer(
     *,
     start: bytes = b"\r\n",
     metadata: bytes = b"{}",
-    headers: bytes = b'Content-Type: image/png\r\nContent-Disposition: inline; filename="a.png"\r\n',
+    headers: bytes = HEADERS,
     file: bytes = FILE,
     end: bytes = b"\r\n--peers--\r\n",
 ) -> bytes:

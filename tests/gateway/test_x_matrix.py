@@ -61,30 +61,31 @@ def test_any_other_header_is_malformed(header: str) -> None:
     assert error.value.refusal.reason == "authorization-malformed"
 
 
+KEY = generate_signing_key("1")
+CONTENT = {"pdus": [], "edus": [{"n": 1}]}
+REQUEST = {
+    "method": "PUT",
+    "uri": "/_matrix/federation/v1/send/1?a=b",
+    "origin": "fin.gov.test",
+    "destination": "itt.gov.test",
+    "content": CONTENT,
+}
+
+
 class TestVerify:
     """The signature covers method, uri, origin, destination and content."""
 
-    key = generate_signing_key("1")
-    pinned = {"ed25519:1": encode_verify_key_base64(get_verify_key(key))}
-    request = {
-        "method": "PUT",
-        "uri": "/_matrix/federation/v1/send/1?a=b",
-        "origin": "fin.gov.test",
-        "destination": "itt.gov.test",
-        "content": {"pdus": [], "edus": [{"n": 1}]},
-    }
-
     def signed(self, **changes: object) -> XMatrix:
-        signed = sign_json({**self.request, **changes}, "fin.gov.test", self.key)
+        signed = sign_json({**REQUEST, **changes}, "fin.gov.test", KEY)
         signature = signed["signatures"]["fin.gov.test"]["ed25519:1"]
         return XMatrix("fin.gov.test", "itt.gov.test", "ed25519:1", signature)
 
     def verify(self, header: XMatrix) -> None:
         header.verify(
             method="PUT",
-            uri=str(self.request["uri"]),
-            content=self.request["content"],  # type: ignore[arg-type]  # a dict, see above
-            pinned=self.pinned,
+            uri="/_matrix/federation/v1/send/1?a=b",
+            content=CONTENT,
+            pinned={"ed25519:1": encode_verify_key_base64(get_verify_key(KEY))},
         )
 
     def test_a_request_as_it_was_signed_passes(self) -> None:
