@@ -1,0 +1,162 @@
+"""A recorder at the Matrix port: rooms and messages in memory, and officers who write into them."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from rabta_bots.matrix import MatrixError, Received, SenderTrust
+
+BOT = "@rabta:itt.gov.test"
+
+
+@dataclass
+class Sent:
+    """One message of the bridge."""
+
+    event_id: str
+    room_id: str
+    type: str
+    content: dict[str, Any]
+    txn_id: str
+
+    @property
+    def body(self) -> str:
+        """The plain text."""
+        return str(self.content.get("body", ""))
+
+    @property
+    def replaces(self) -> str | None:
+        """The message that this one edits."""
+        relation = self.content.get("m.relates_to", {})
+        return relation.get("event_id") if relation.get("rel_type") == "m.replace" else None
+
+
+@dataclass
+class Recorder:
+    """The second implementation of `rabta_bots.chat.Chat`."""
+
+    user_id: str = BOT
+    rooms: dict[str, dict[str, str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    kicked: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[MatrixError] = field(default_factory=list)
+    start_failures: list[MatrixError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._inbox: dict[str, Received] = {}
+        self._poke: Callable[[], None] = lambda: None
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        if self.start_failures:
+            raise self.start_failures.pop(0)
+
+    async def sync_forever(self, on_received: Callable[[], None]) -> None:
+        self._poke = on_received
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        self._stopped.set()
+
+    def received(self, limit: int = 50) -> list[Received]:
+        return list(self._inbox.values())[:limit]
+
+    def done(self, event_id: str, connection: Connection | None = None) -> None:
+        self._inbox.pop(event_id, None)
+
+    async def create_room(
+        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False
+    ) -> str:
+        room_id = f"!room{next(self._numbers)}:itt.gov.test"
+        self.rooms[room_id] = {self.user_id: "join", **dict.fromkeys(invite, "invite")}
+        self.names[room_id] = name
+        self.classes[room_id] = room_class
+        return room_id
+
+    async def send(
+        self,
+        room_id: str,
+        content: Mapping[str, Any],
+        *,
+        txn_id: str,
+        event_type: str = "m.room.message",
+    ) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        for earlier in self.sent:
+            if earlier.txn_id == txn_id:
+                return earlier.event_id
+        event_id = f"$sent{next(self._numbers)}"
+        self.sent.append(Sent(event_id, room_id, event_type, dict(content), txn_id))
+        return event_id
+
+    async def invite(self, room_id: str, user_id: str) -> None:
+        self.rooms[room_id].setdefault(user_id, "invite")
+        if self.rooms[room_id][user_id] == "leave":
+            self.rooms[room_id][user_id] = "invite"
+
+    async def kick(self, room_id: str, user_id: str, reason: str) -> None:
+        self.rooms[room_id][user_id] = "leave"
+        self.kicked.append((room_id, user_id))
+
+    async def members(self, room_id: str) -> dict[str, str]:
+        return dict(self.rooms[room_id])
+
+    # What officers and tests do.
+
+    def write(
+        self,
+        user_id: str,
+        room_id: str,
+        text: str,
+        *,
+        reply_to: str | None = None,
+        device: SenderTrust = SenderTrust.SIGNED,
+        encrypted: bool = True,
+        type_: str = "m.room.message",
+        content: dict[str, Any] | None = None,
+    ) -> str:
+        """An officer's message arrives."""
+        event_id = f"$said{next(self._numbers)}"
+        made: dict[str, Any] = content or {"msgtype": "m.text", "body": text}
+        if reply_to is not None:
+            made["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+        self._inbox[event_id] = Received(
+            event_id=event_id,
+            room_id=room_id,
+            sender=user_id,
+            type=type_,
+            content=made,
+            encrypted=encrypted,
+            device=device,
+            device_id="PHONE",
+            origin_server_ts=0,
+        )
+        self._poke()
+        return event_id
+
+    def cards(self) -> list[Sent]:
+        """New messages to rooms that answer nothing and edit nothing."""
+        return [sent for sent in self.sent if "m.relates_to" not in sent.content]
+
+    def answer_to(self, event_id: str) -> Sent | None:
+        """The last reply of the bridge to a message."""
+        replies = [
+            sent
+            for sent in self.sent
+            if sent.content.get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id")
+            == event_id
+        ]
+        return replies[-1] if replies else None
+
+    def edit_of(self, event_id: str) -> Sent | None:
+        """The last edit of a message."""
+        edits = [sent for sent in self.sent if sent.replaces == event_id]
+        return edits[-1] if edits else None

@@ -1,0 +1,160 @@
+"""A file goes round between the real e-Office and the bridge; a recorder stands for Matrix."""
+
+import re
+from typing import Any
+
+from events import Telling
+from ministry import BILAL, CHAUDHRY, Ministry, running
+from office import Office, office
+from recorder import Sent
+
+from rabta_bots.matrix import SenderTrust
+from rabta_eoffice import records, tables
+from rabta_eoffice.acts import Verb
+
+
+async def card_in(place: Office, number: str, eventually: Any) -> Sent:
+    """The newest card that names the file."""
+
+    def newest() -> Sent | None:
+        found = [card for card in place.chat.cards() if number in card.body]
+        return found[-1] if found else None
+
+    return await eventually(newest, what=f"a card of {number}")
+
+
+async def reply(place: Office, event_id: str, eventually: Any, within_s: float = 10) -> str:
+    """What the bridge answered to a message."""
+    answer = await eventually(
+        lambda: place.chat.answer_to(event_id), within_s=within_s, what="an answer"
+    )
+    return str(answer.body)
+
+
+async def confirm(place: Office, user: str, card: Sent, words: str, eventually: Any) -> str:
+    """Give a command on a card and confirm it; gives the question."""
+    said = place.chat.write(user, card.room_id, words, reply_to=card.event_id)
+    question = await reply(place, said, eventually)
+    code = re.search(r"(yes|ہاں) (\d{4})", question)
+    assert code is not None, question
+    place.chat.write(user, card.room_id, code.group())
+    return question
+
+
+def decisions(place: Office, file_id: str) -> list[str]:
+    """e-Office's own ledger of the file."""
+    with place.desk.engine.begin() as connection:
+        return [row.outcome for row in records.rows_of(connection, tables.decisions, file_id)]
+
+
+async def test_a_file_put_up_is_shown_approved_confirmed_and_decided_once(
+    any_ministry: Ministry, eventually: Any
+) -> None:
+    async with office(any_ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)/2026-Admn-II", eventually)
+        assert place.chat.rooms[card.room_id] == {place.chat.user_id: "join", BILAL: "invite"}
+        assert place.chat.classes[card.room_id] == "restricted"
+
+        question = await confirm(place, BILAL, card, "approve", eventually)
+        assert "approve" in question
+        assert "movement 1?" in question
+
+        edit = await eventually(lambda: place.chat.edit_of(card.event_id), what="the outcome")
+        new = edit.content["m.new_content"]["body"]
+        assert new.startswith("Approved: ")
+        assert "para 2/N" in new
+        assert "You can reply" not in new
+        assert decisions(place, file_id) == ["approved"]
+
+
+async def test_a_code_works_once_and_a_used_card_takes_nothing_more(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        await confirm(place, BILAL, card, "approve", eventually)
+        await eventually(lambda: place.chat.edit_of(card.event_id))
+        again = place.chat.write(BILAL, card.room_id, "yes 1000")
+        assert "[nothing-to-confirm]" in await reply(place, again, eventually)
+        late = place.chat.write(BILAL, card.room_id, "return not now", reply_to=card.event_id)
+        assert "[card-used]" in await reply(place, late, eventually)
+        assert decisions(place, file_id) == ["approved"]
+
+
+async def test_the_initiator_reads_of_the_decision_on_a_card_of_his_own(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        place.put_up(place.open_file())
+        card = await card_in(place, "F.No.1(5)", eventually)
+        await confirm(place, BILAL, card, "approve", eventually)
+        told = await eventually(
+            lambda: [sent for sent in place.chat.cards() if sent.body.startswith("Approved")]
+        )
+        assert [place.chat.names[sent.room_id] for sent in told] == [
+            "e-Office: Section Officer (Admn-II) · سیکشن افسر (انتظامیہ-۲)"
+        ]
+
+
+async def test_a_look_after_holder_is_offered_no_decision_and_refused_one(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id, "ITT-JS")
+        card = await card_in(place, "F.No.1(5)", eventually)
+        assert "منظور" not in card.body
+        assert "دیکھ لیا" in card.body
+        said = place.chat.write(CHAUDHRY, card.room_id, "منظور", reply_to=card.event_id)
+        answer = await reply(place, said, eventually)
+        assert "[look-after-may-not-decide]" in answer
+        assert answer.startswith("عمل نہیں ہوا۔")
+        assert decisions(place, file_id) == []
+
+
+async def test_a_card_whose_file_has_moved_on_is_stale(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        place.act(file_id, "p-1", "ITT-SO-ADMN2", Verb.PULL_BACK)
+        place.put_up(file_id)
+        newer = await eventually(
+            lambda: [sent for sent in place.chat.cards() if sent.event_id != card.event_id]
+        )
+        assert "Movement: \u20683\u2069" in newer[0].body
+        said = place.chat.write(BILAL, card.room_id, "approve", reply_to=card.event_id)
+        assert "[card-withdrawn]" in await reply(place, said, eventually)
+        edit = await eventually(lambda: place.chat.edit_of(card.event_id))
+        assert "Withdrawn by the sender" in edit.content["m.new_content"]["body"]
+        await confirm(place, BILAL, newer[0], "approve", eventually)
+        await eventually(lambda: decisions(place, file_id) == ["approved"])
+
+
+async def test_only_a_signed_device_commands(ministry: Ministry, eventually: Any) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        said = place.chat.write(
+            BILAL, card.room_id, "approve", reply_to=card.event_id, device=SenderTrust.UNSIGNED
+        )
+        assert "[unsigned-device]" in await reply(place, said, eventually)
+        clear = place.chat.write(
+            BILAL,
+            card.room_id,
+            "approve",
+            reply_to=card.event_id,
+            device=SenderTrust.UNKNOWN,
+            encrypted=False,
+        )
+        assert "[not-encrypted]" in await reply(place, clear, eventually)
+        assert decisions(place, file_id) == []
+        await confirm(place, BILAL, card, "approve", eventually)
+        await eventually(lambda: decisions(place, file_id) == ["approved"])
