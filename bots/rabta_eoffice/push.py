@@ -15,7 +15,6 @@ from rabta_eoffice.outbox import REFUSED, SENT, WAITING, Waiting
 from rabta_eoffice.tables import reading
 
 FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 60.0
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 # Sending these again can never help; a wrong secret (401) or a missing page (404) is mended
 # by people, so those are tried again and nothing is lost meanwhile.
@@ -29,15 +28,22 @@ class Push:
 
     The order of the source is kept: an event that cannot be delivered now keeps the later
     ones waiting; one that is refused for good is marked so, logged, and stays in the feed.
+
+    Args:
+        desk: Gives database and clock.
+        url: The bridge's webhook.
+        secrets: All of them sign.
+        longest_pause: Seconds between attempts at most; the first pause is a quarter second,
+            each further one twice as long, unless the bridge asks for another (`Retry-After`).
     """
 
     def __init__(
-        self, desk: Desk, *, url: str, secrets: SigningSecrets, first_pause: float | None = None
+        self, desk: Desk, *, url: str, secrets: SigningSecrets, longest_pause: float
     ) -> None:
         self._desk = desk
         self._url = url
         self._secrets = secrets
-        self._first_pause = FIRST_PAUSE_SECONDS if first_pause is None else first_pause
+        self._longest_pause = longest_pause
         self._told = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -86,9 +92,9 @@ class Push:
         if state == REFUSED:
             log.error("event-refused", sequence=waiting.sequence, status=status)
             return None
-        pause = min(self._first_pause * 2 ** min(failures, 12), LONGEST_PAUSE_SECONDS)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 12), self._longest_pause)
         pause = (
-            pause if asked is None else min(max(asked, self._first_pause), LONGEST_PAUSE_SECONDS)
+            pause if asked is None else min(max(asked, FIRST_PAUSE_SECONDS), self._longest_pause)
         )
         log.warning(
             "event-waits",

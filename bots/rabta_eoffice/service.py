@@ -1,6 +1,7 @@
 """One e-Office as a process: opens its parts, serves until stopped, closes them in order."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -104,8 +105,9 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> int:
     try:
         await site.start()
     except OSError as error:
+        why = os.strerror(error.errno or 0)
         raise SettingsError(
-            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}); "
+            f"{settings.host}:{settings.port} cannot be listened on ({why}); "
             "stop what uses it or give another `host` and `port`"
         ) from None
     return int(runner.addresses[0][1])
@@ -116,7 +118,12 @@ def _works(
 ) -> list[Coroutine[Any, Any, None]]:
     works: list[Coroutine[Any, Any, None]] = [_end_charges(Establishment(desk))]
     if settings.webhook_url is not None and secrets is not None:
-        push = Push(desk, url=settings.webhook_url, secrets=secrets)
+        push = Push(
+            desk,
+            url=settings.webhook_url,
+            secrets=secrets,
+            longest_pause=settings.webhook_longest_pause_seconds,
+        )
         desk.on_told = push.poke
         works.append(push.run())
     if settings.heartbeat_seconds is not None:

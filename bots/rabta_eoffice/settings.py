@@ -34,6 +34,7 @@ class Settings(BaseModel):
     feed_token_file: Path
     webhook_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     webhook_secret_file: Path | None = None
+    webhook_longest_pause_seconds: Annotated[float, Field(ge=0.25, le=3600)] = 30.0
     heartbeat_seconds: Annotated[int, Field(ge=1)] | None = None
     session_hours: Annotated[int, Field(ge=1, le=24)] = 8
 

@@ -237,7 +237,7 @@ async def _body(request: web.Request, model: type[Body]) -> Body:
     except ContractError as error:
         fault = error
     raise web.HTTPBadRequest(
-        body=error_body(fault.reason, fault.detail), content_type="application/json"
+        text=error_body(fault.reason, fault.detail).decode(), content_type="application/json"
     )
 
 
