@@ -33,13 +33,20 @@ class Aftermath:
         self._membership = membership
 
     async def on_new_event(self, event: EventBase, state: StateMap[EventBase]) -> None:
-        """Look at one persisted event; Synapse calls this in every process, one acts."""
+        """Look at one persisted event; Synapse calls this in every process, one acts.
+
+        Synapse waits for this call while it holds the room's locks, so what is done about it is
+        done in the background: a leave from here would wait for the join it answers, for ever.
+        """
         if not self._api.should_run_background_tasks() or not event.is_state():
             return
         if event.type == "m.room.power_levels" and self._api.is_mine(event.sender):
-            await self._put_label_back(event, state)
+            work = self._put_label_back
         elif event.type == "m.room.member" and event.content.get("membership") == "join":
-            await self._judge_again(event, state)
+            work = self._judge_again
+        else:
+            return
+        self._api.run_as_background_process("rabta_aftermath", work, event, state)
 
     async def _put_label_back(self, event: EventBase, state: StateMap[EventBase]) -> None:
         """An upgrade copies no label; the create event has it as the floor: show it again."""

@@ -62,6 +62,7 @@ class PolicySource:
         self._in_thread = in_thread
         self._seen: Fingerprint | None = None
         self._missed = False
+        self._looking = False
         self.policy: Policy | None = None
 
     async def refresh(self) -> bool:
@@ -74,9 +75,18 @@ class PolicySource:
             Exception: The database did not answer. The file counts as unread, so the next
                 look tries again; the policy in force stays.
         """
+        if self._looking:
+            return False  # The look before is still at its verification or at the database.
         found = self._fingerprint()
         if found is None or found == self._seen:
             return False
+        self._looking = True
+        try:
+            return await self._take(found)
+        finally:
+            self._looking = False
+
+    async def _take(self, found: Fingerprint) -> bool:
         raw = self._path.read_bytes()
         last_serial, last_digest = await self._ledger.last()
         try:

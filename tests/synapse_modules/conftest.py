@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rabta_deploy.ca import CertificateAuthority
-from rabta_deploy.homeserver import DoorSettings, Homeserver
+from rabta_deploy.homeserver import Homeserver
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -47,15 +47,24 @@ def network(
     board = Switchboard()
     seal = Seal(directory)
     tls_ca = CertificateAuthority(directory / "ca").pem
-    door = DoorSettings(policy_file=seal.policy_file, authority_file=seal.authority_file)
     homeservers: dict[str, Homeserver] = {}
     hostiles: dict[str, Hostile] = {}
     servers: dict[str, dict[str, Any]] = {}
     for code in ("ITT", "FIN", "LAW", "WAR"):
         name = f"{code.lower()}.gov.test"
         if code in real:
+            door = {
+                "policy_file": str(seal.policy_file),
+                "authority_file": str(seal.authority_file),
+                "reload_interval_ms": 200,
+                "audit_directory": str(directory / "audit" / code),
+            }
+            module = {"module": "rabta_synapse.Door", "config": door}
             made = homeserver_factory(
-                name, start=False, door=door, gateway_out_port=board.port, overrides=overrides
+                name,
+                start=False,
+                gateway_out_port=board.port,
+                overrides={"modules": [module], **overrides},
             )
             homeservers[code] = made
             board.homeserver(name, made.settings.federation_port)
@@ -71,6 +80,7 @@ def network(
         servers=servers,
         seal=seal,
         board=board,
+        audit=directory / "audit",
         now=now,
     )
     board.close()

@@ -93,6 +93,19 @@ class Hostile:
         add_hashes_and_signatures(version, event, self.server_name, self.key)
         return event
 
+    def make_join(self, port: int, destination: str, room_id: str, user_id: str) -> Answer:
+        """Ask a Synapse for the template of a join, in every version we know."""
+        versions = "&".join(f"ver={version}" for version in ("11", "12"))
+        path = f"/_matrix/federation/v1/make_join/{_q(room_id)}/{_q(user_id)}?{versions}"
+        return self.request(port, destination, "GET", path)
+
+    def send_join(self, port: int, destination: str, room_id: str, made: Answer) -> Answer:
+        """Sign the template of a join and offer it."""
+        version = KNOWN_ROOM_VERSIONS[made.body["room_version"]]
+        event = self.sign_event({**made.body["event"], "origin_server_ts": self.now_ms()}, version)
+        path = f"/_matrix/federation/v2/send_join/{_q(room_id)}/{_q(event_id_of(event, version))}"
+        return self.request(port, destination, "PUT", path, event)
+
     def answer(self, delivery: Delivery) -> tuple[int, Any]:
         """Answer what a homeserver asks of us: keys, and the rooms we made up."""
         self.received.append(delivery)
@@ -208,12 +221,13 @@ class HostileRoom:
     def _template(self, event_type: str, state_key: str, content: Json, sender: str) -> Json:
         if not self.room_id and not self.version.msc4291_room_ids_as_hashes:
             self.room_id = f"!{self.server.now_ms()}x:{self.server.server_name}"
-        auth = ["m.room.create", "m.room.power_levels", "m.room.join_rules"]
+        auth = ["m.room.create", "m.room.power_levels"]
+        if event_type == "m.room.member":
+            auth.append("m.room.join_rules")
         if self.version.msc4291_room_ids_as_hashes:
             auth.remove("m.room.create")
-        keys = [(kind, "") for kind in auth] + [
-            ("m.room.member", who) for who in (sender, state_key)
-        ]
+        keys = [(kind, "") for kind in auth]
+        keys += [("m.room.member", who) for who in dict.fromkeys((sender, state_key))]
         auth_ids = dict.fromkeys(self.by_type[key] for key in keys if key in self.by_type)
         event: Json = {
             "type": event_type,
@@ -229,6 +243,10 @@ class HostileRoom:
         if event_type == "m.room.create" and self.version.msc4291_room_ids_as_hashes:
             del event["room_id"]
         return event
+
+
+def _q(text: str) -> str:
+    return quote(text, safe="")
 
 
 def event_id_of(event: Json, version: RoomVersion) -> str:

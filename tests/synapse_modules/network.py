@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from hostile import Answer, Hostile
 from network_policy import Seal, document
 from switchboard import Switchboard
 
+from rabta_audit import chains, read_lines
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import request
 
@@ -91,6 +93,7 @@ class Network:
         homeservers: Real ones by organisation code.
         hostiles: Hostile ones by organisation code.
         seal: Signs and installs policies.
+        audit: Folder of the journals, one below for each organisation.
         board: Carries federation between them.
         serial: The serial issued last.
     """
@@ -103,12 +106,14 @@ class Network:
         servers: dict[str, dict[str, Any]],
         seal: Seal,
         board: Switchboard,
+        audit: Path,
         now: Callable[[], datetime],
     ) -> None:
         self.homeservers = homeservers
         self.hostiles = hostiles
         self.seal = seal
         self.board = board
+        self.audit = audit
         self.serial = 0
         self._servers = servers
         self._now = now
@@ -137,6 +142,14 @@ class Network:
         """Whether a homeserver's log contains these words."""
         return words in self.homeservers[code].files.log.read_text()
 
+    def audited(self, code: str = "ITT") -> list[dict[str, Any]]:
+        """Every audit line of a homeserver, in order."""
+        return [
+            json.loads(line)
+            for files in chains(self.audit / code).values()
+            for line in read_lines(files)
+        ]
+
     def person(self, name: str, code: str = "ITT", *, admin: bool = False) -> Person:
         """An account, signed in; the same for the same name."""
         key = f"{name}:{code}"
@@ -155,8 +168,3 @@ class Network:
         itt = self.homeservers["ITT"]
         port = itt.settings.federation_port
         return self.hostiles[origin].request(port, itt.server_name, method, path, content)
-
-
-def dump(value: object) -> str:
-    """JSON for an assertion's message."""
-    return json.dumps(value, indent=1, default=str)

@@ -85,6 +85,7 @@ def document(
     lasts: timedelta = timedelta(days=30),
     grace: timedelta = timedelta(days=7),
     without: tuple[str, ...] = (),
+    withdrawn: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A policy of the small network.
 
@@ -96,6 +97,7 @@ def document(
         lasts: How long it is in force.
         grace: The days of grace.
         without: Organisations that are suspended.
+        withdrawn: Organisations whose permits are withdrawn, though they stay active.
     """
     closed = moment(now + timedelta(days=300))
     dealings = {"actions": DEALINGS, "max_class": "restricted"}
@@ -149,6 +151,6 @@ def document(
                 "until": moment(now + timedelta(days=365)),
             }
             for one, other in pairs
-            if one in servers and other in servers
+            if not {one, other} & set(withdrawn)
         ],
     }
