@@ -1,22 +1,20 @@
 """The bridge as one process: it joins the parts, runs their loops and stops them in order."""
 
 import asyncio
-import hashlib
-import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import aiohttp
 import structlog
 from aiohttp import web
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.commands.dispatching import Dispatcher, EOfficeDesk
 from rabta_bots.commands.processing import Processing, four_digits
+from rabta_bots.commands.reader import Reader
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
 from rabta_bots.faults import Fault, SettingsError
@@ -25,24 +23,25 @@ from rabta_bots.intake.accepting import Terms
 from rabta_bots.intake.catching_up import CatchingUp
 from rabta_bots.intake.door import EventDoor
 from rabta_bots.intake.feed import Feed, FeedError
-from rabta_bots.matrix import MatrixError, Received
+from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.planning import Planner
+from rabta_bots.planning_queue import PlanningQueue
 from rabta_bots.retrying import backoff
 from rabta_bots.rooms import PostRooms
 from rabta_bots.rulebook import Rulebook
+from rabta_bots.secrets_of_settings import (
+    command_secrets,
+    digest_key,
+    feed_token,
+    trusted_authorities,
+    webhook_secrets,
+)
 from rabta_bots.sending import Sender
 from rabta_bots.settings import Settings
 from rabta_bots.status import counts
-from rabta_bots.store.events import NEW, closed_mark, next_new
 from rabta_bots.store.opening import in_store
 from rabta_bots.working import Worker
-from rabta_contract.secrets_file import (
-    SecretError,
-    SigningSecrets,
-    load_signing_secrets,
-    load_token,
-)
 
 log = structlog.get_logger("rabta.bridge")
 
@@ -78,10 +77,9 @@ class Bridge:
         self._engine = engine
         self._chat = chat
         self._clock = clock
-        self._make_code = make_code
         self._zone = ZoneInfo(settings.timezone)
         self._server_name = settings.matrix.user_id.partition(":")[2]
-        self._digest_key = _digest_key(settings)
+        self._digest_key = digest_key(settings)
         self._http: aiohttp.ClientSession | None = None
         self._started = False
         self._stop = asyncio.Event()
@@ -90,22 +88,27 @@ class Bridge:
         self._rulebook.load()
         self._directory = DirectoryFile(settings.directory_file)
         self._directory.reload()
-        tls = _tls(settings.eoffice.ca_file)
-        token = _secret("eoffice.feed_token_file", load_token, settings.eoffice.feed_token_file)
-        feed = Feed(settings.eoffice.url, token, self._session, tls)
+        tls = trusted_authorities(settings)
+        feed = Feed(settings.eoffice.url, feed_token(settings), self._session, tls)
         self._catching_up = {
             source: CatchingUp(feed, engine, clock, source, self._terms)
             for source in sorted(settings.taken_sources)
         }
-        desk = EOfficeDesk(
-            settings.eoffice.url,
-            _secret(
-                "eoffice.command_secret_file",
-                load_signing_secrets,
-                settings.eoffice.command_secret_file,
+        desk = EOfficeDesk(settings.eoffice.url, command_secrets(settings), self._session, tls)
+        self._planning_queue = PlanningQueue(
+            engine=engine,
+            clock=clock,
+            catching_up=self._catching_up,
+            planner=lambda: Planner(self._rulebook.policy, settings.card_lifetime),
+            limits=settings.intake,
+        )
+        self._reader = Reader(
+            chat=chat,
+            engine=engine,
+            metrics=self.metrics,
+            processing=lambda: Processing(
+                self._composer(), chat.user_id, settings.confirmation_window, make_code
             ),
-            self._session,
-            tls,
         )
         self._rooms = PostRooms(chat, engine, clock, lambda: self._directory.current)
         self._sender = Sender(
@@ -124,11 +127,11 @@ class Bridge:
             engine=engine,
             clock=clock,
             limits=settings.intake,
-            secrets=_live_secrets(settings.webhook_secret_files),
+            secrets=webhook_secrets(settings),
             terms=self._terms,
             catching_up=tuple(self._catching_up.values()),
             metrics=self.metrics,
-            stored=lambda: self._planning.wake(),
+            stored=self._wake_planner,
         )
         look = settings.poll_interval_seconds
         self._watching = Worker("watching", self._watch, WATCH_SECONDS)
@@ -138,6 +141,9 @@ class Bridge:
         self._sending = Worker("sending", self._send, look)
         self._reading = Worker("reading", self._read, look)
         self._carrying = Worker("carrying", self._carry, look)
+
+    def _wake_planner(self) -> None:
+        self._planning.wake()
 
     def stop(self) -> None:
         """Let `run` end: what is in hand is finished, the rest stands in the store."""
@@ -243,7 +249,7 @@ class Bridge:
             if self._directory.reload():
                 self._aligning.wake()
         except SettingsError as error:
-            log.error("directory-refused", faults=[fault.path for fault in error.faults])
+            log.warning("directory-refused", faults=[fault.path for fault in error.faults])
         return False
 
     async def _feed(self) -> bool:
@@ -263,47 +269,11 @@ class Bridge:
         return False
 
     async def _plan(self) -> bool:
-        busy = False
-        for source, catching_up in self._catching_up.items():
-            busy = await self._plan_next(source, catching_up) or busy
+        busy = await self._planning_queue.plan_next()
         if busy:
             self._aligning.wake()
             self._sending.wake()
         return busy
-
-    async def _plan_next(self, source: str, catching_up: CatchingUp) -> bool:
-        start_after = self._settings.intake.start_after
-
-        def gather(connection: Connection) -> tuple[Any, int]:
-            return next_new(connection, source), closed_mark(connection, source, start_after)
-
-        row, closed = await in_store(self._engine, gather)
-        if row is None:
-            return False
-        if row.sequence > closed and not await self._gap_settled(row, catching_up):
-            return False
-        planner = Planner(self._rulebook.policy, self._settings.card_lifetime)
-        now = self._clock()
-
-        def plan(connection: Connection) -> None:
-            # The feed may have brought an earlier one meanwhile: that one comes first.
-            first = next_new(connection, source)
-            if first is not None and first.state == NEW:
-                planner.plan(connection, first, now)
-
-        await in_store(self._engine, plan)
-        return True
-
-    async def _gap_settled(self, row: Any, catching_up: CatchingUp) -> bool:
-        """Whether nothing can come before the event any more, or it has waited long enough."""
-        try:
-            await catching_up.read_to_end(since=row.received_at)
-        except FeedError as error:
-            waited = (self._clock() - row.received_at).total_seconds()
-            if waited < self._settings.intake.gap_wait_seconds:
-                log.warning("gap-waits", reason=error.reason, sequence=row.sequence)
-                return False
-        return True
 
     async def _align(self) -> bool:
         await self._rooms.align()
@@ -314,29 +284,11 @@ class Bridge:
         return bool(await self._sender.send_due())
 
     async def _read(self) -> bool:
-        received = self._chat.received()
-        for letter in received:
-            await self._process(letter)
-        if received:
+        read = await self._reader.read_all()
+        if read:
             self._sending.wake()
             self._carrying.wake()
-        return bool(received)
-
-    async def _process(self, letter: Received) -> None:
-        processing = Processing(
-            self._composer(),
-            self._chat.user_id,
-            self._settings.confirmation_window,
-            self._make_code,
-        )
-
-        def once(connection: Connection) -> str:
-            result = processing.process(connection, letter)
-            self._chat.done(letter.event_id, connection)
-            return result
-
-        result = await in_store(self._engine, once)
-        self.metrics.commands.labels(result=result).inc()
+        return bool(read)
 
     async def _carry(self) -> bool:
         settled = await self._dispatcher.dispatch_due()
@@ -367,32 +319,3 @@ class Bridge:
             self._zone,
             self._clock(),
         )
-
-
-def _secret(setting: str, load: Callable[[Path], Any], path: Path) -> Any:
-    try:
-        return load(path)
-    except SecretError as error:
-        fault = Fault(setting, f"{error}.", "see docs/reference/bridge-settings.md")
-        raise SettingsError([fault]) from error
-
-
-def _live_secrets(paths: tuple[Path, ...]) -> SigningSecrets:
-    loaded = [_secret("webhook_secret_files", load_signing_secrets, path) for path in paths]
-    return SigningSecrets(tuple(key for secrets in loaded for key in secrets.keys))
-
-
-def _digest_key(settings: Settings) -> bytes:
-    """A key that never leaves the process, so that a stored digest betrays no subject."""
-    text = _secret("matrix.store_key_file", load_token, settings.matrix.store_key_file)
-    return hashlib.sha256(b"rabta intake digest|" + text.encode()).digest()
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        fault = Fault("eoffice.ca_file", f"cannot use {ca_file}.", "write a PEM certificate there")
-        raise SettingsError([fault]) from error

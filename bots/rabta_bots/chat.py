@@ -1,4 +1,4 @@
-"""What the pipeline needs of a Matrix client: the port of `rabta_bots.matrix` and of the tests' recorder."""
+"""What the pipeline needs of a Matrix client; `rabta_bots.matrix` has it, a recorder in tests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Names the clock that every part of the bridge is handed; it is the only place that reads the machine's."""
+"""Names the clock that every part is handed; the only place that reads the machine's."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

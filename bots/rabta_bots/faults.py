@@ -1,4 +1,4 @@
-"""Says what is wrong with what an operator wrote: every fault at once, each with its place and its cure."""
+"""Says what is wrong with what an operator wrote: every fault at once, with place and cure."""
 
 from dataclasses import dataclass
 

@@ -16,6 +16,8 @@ def add_health(app: web.Application, report: Report, metrics: Metrics) -> None:
     """Serve `/health/live`, `/health/ready` (also as `/health`) and `/metrics`.
 
     Args:
+        app: Gets the routes.
+        metrics: What `/metrics` shows.
         report: Gives `ready` and the counts; it may fail, and then the bridge is not ready.
     """
 

@@ -22,7 +22,7 @@ class Metrics:
         )
         self.messages = Counter(
             "rabta_bridge_messages",
-            "Messages to rooms, by part (issue, poll, outcome, say) and result (sent, again, dead).",
+            "Messages to rooms, by part (issue, poll, outcome, say) and result.",
             ["part", "result"],
             registry=self.registry,
         )

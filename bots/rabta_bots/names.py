@@ -8,6 +8,7 @@ def transaction_id(event_id: str, room_id: str, part: str) -> str:
     """The Matrix transaction id of one message: the same event, room and part give the same.
 
     Args:
+        room_id: Where it goes.
         event_id: e-Office's event, or the Matrix event that is answered.
         part: Which message about it (`issue-0`, `outcome`, `answer`).
     """

@@ -1,4 +1,4 @@
-"""Finds the officer behind a post or an account: charge, person, Matrix user and language at once."""
+"""Finds the officer behind a post or an account: charge, person, Matrix user, language."""
 
 from dataclasses import dataclass
 from datetime import datetime

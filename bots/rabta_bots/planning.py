@@ -163,25 +163,27 @@ class Planner:
 
 def _closing(event: Event, card: Row[Any], actor: str) -> tuple[str, str] | None:
     """The state and the outcome that `event` gives a live card of its file, if any."""
-    decision = event.data.decision
-    movement = event.data.movement
-    if event.kind is EventType.DECISION_RECORDED and decision is not None:
-        if decision.outcome is DecisionOutcome.DISCUSS:
-            return None
-        if card.post_id == actor:
-            return "decided", decision.outcome.value
-        return "superseded", "superseded"
     if event.kind is EventType.FILE_PULLED_BACK:
         return "withdrawn", "withdrawn"
     if event.kind in ENDING:
         return "superseded", "superseded"
-    if event.kind not in LEFT_BY or movement is None:
+    result = _left_with(event, card)
+    if result is None:
         return None
-    if card.movement_no is not None and card.movement_no >= movement.movement_no:
+    # The card of whoever acted shows the act; the cards of others are out of date.
+    return ("decided", result) if card.post_id == actor else ("superseded", "superseded")
+
+
+def _left_with(event: Event, card: Row[Any]) -> str | None:
+    """With which outcome the file left the card's post, or None when it did not."""
+    decision, movement = event.data.decision, event.data.movement
+    if event.kind is EventType.DECISION_RECORDED and decision is not None:
+        stays = decision.outcome is DecisionOutcome.DISCUSS
+        return None if stays else decision.outcome.value
+    if event.kind is None or event.kind not in LEFT_BY or movement is None:
         return None
-    if card.post_id == actor:
-        return "decided", LEFT_BY[event.kind]
-    return "superseded", "superseded"
+    later = card.movement_no is None or card.movement_no < movement.movement_no
+    return LEFT_BY[event.kind] if later else None
 
 
 def _initiators(connection: Connection, event: Event) -> list[str]:

@@ -44,6 +44,8 @@ class PostRooms:
         """The post's room of the class with the holder let in; it is made when there is none.
 
         Args:
+            post_id: The post.
+            room_class: The class of the room.
             holder: Matrix user who holds the post now.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Holds the signed policy in force: reloaded when the file is replaced, never replaced by a worse one."""
+"""Holds the signed policy in force: reloaded when replaced, never for a worse one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ class Rulebook:
         except OSError as error:
             log.warning("policy-unreadable", error=error.strerror)
         except PolicyError as error:
-            log.error("policy-refused", reason=error.reason)
+            log.warning("policy-refused", reason=error.reason)
             with self._engine.begin() as connection:
                 write_audit(connection, self._clock(), "policy-refused", reason=error.reason)
         return False

@@ -93,7 +93,12 @@ class Sender:
         await in_store(
             self._engine,
             lambda connection: outbox.fix_content(
-                connection, row.row, room_id, composed.event_type, content, txn_id
+                connection,
+                row.row,
+                room_id=room_id,
+                event_type=composed.event_type,
+                content=content,
+                txn_id=txn_id,
             ),
         )
         return room_id, composed.event_type, content, txn_id
@@ -111,7 +116,12 @@ class Sender:
                 note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
                 if self._polls:
                     outbox.enqueue_card(
-                        connection, row.card_id, row.stream, "poll", f"poll|{row.key}", now
+                        connection,
+                        row.card_id,
+                        row.stream,
+                        part="poll",
+                        key=f"poll|{row.key}",
+                        now=now,
                     )
                 write_audit(
                     connection,

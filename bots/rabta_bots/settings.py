@@ -1,4 +1,4 @@
-"""The bridge's settings: one YAML document, parsed once, unknown keys refused, secrets only as files."""
+"""The bridge's settings: one YAML document, unknown keys refused, secrets only as files."""
 
 from datetime import timedelta
 from pathlib import Path

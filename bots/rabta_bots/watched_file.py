@@ -6,7 +6,7 @@ Stamp = tuple[int, int, int]
 
 
 class WatchedFile:
-    """A file that its writer replaces as a whole, read again when its inode, size or time changes."""
+    """A file that its writer replaces as a whole; inode, size and time tell that it did."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

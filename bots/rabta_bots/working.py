@@ -45,7 +45,7 @@ class Worker:
                 if await self._work():
                     continue
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever fails in it
-                log.error(
+                log.error(  # noqa: TRY400 - the trace would quote words that hold content
                     "worker-failed",
                     worker=self.name,
                     error=type(error).__name__,

@@ -1,4 +1,4 @@
-"""A card as the content of a Matrix event: plain body complete, 4 KiB at most, direction safe. Pure.
+"""A card as the content of a Matrix event: plain body complete, 4 KiB at most. Pure.
 
 Spec: m.room.message (client-server API 11.3), m.replace (11.9), polls MSC3381.
 """

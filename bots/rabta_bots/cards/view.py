@@ -76,6 +76,9 @@ def pending_card(
     """The card as it is first shown.
 
     Args:
+        facts: What it is made of.
+        language: `en` or `ur`.
+        zone: In which dates are printed.
         remarks_limit: Characters of subject and remarks at most; the rest stands in e-Office.
     """
     post = facts.post[1] if language == "ur" else facts.post[0]
@@ -104,6 +107,9 @@ def closed_card(
     """The card after it was decided, withdrawn, superseded or expired.
 
     Args:
+        facts: What it is made of.
+        language: `en` or `ur`.
+        zone: In which dates are printed.
         outcome: `result` (a key of `OUTCOMES`), and where known `note_para` and `at`.
     """
     before = pending_card(facts, language, zone, remarks_limit=500)

@@ -46,6 +46,7 @@ def say(language: str, sentence: str, **values: Any) -> str:
     Args:
         language: `en` or `ur`.
         sentence: The English sentence with `{names}`; it is the key of the catalogue.
+        **values: What stands for the names.
     """
     pattern: str = translations(language).gettext(sentence)
     return pattern.format_map({name: _placed(str(value)) for name, value in values.items()})

@@ -88,13 +88,13 @@ PLAIN = {
 
 
 def refusal(language: str, reason: str, listing: Sequence[str] = ()) -> str:
-    """Why a command was not carried out, with its stable code and, where one must choose, a list."""
+    """Why a command was not carried out: a sentence, the stable code, and a list to choose from."""
     sentence = f"{say(language, NOT_DONE)} {say(language, REFUSALS[reason])} [{reason}]"
     return "\n".join([sentence, *listing])
 
 
 def question(
-    language: str, verb: CommandVerb, number: str, movement: int, code: str, to_post: str | None
+    language: str, verb: CommandVerb, number: str, movement: int, *, code: str, to_post: str | None
 ) -> str:
     """What the officer confirms, with all that would be sent."""
     return say(

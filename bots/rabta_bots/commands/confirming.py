@@ -1,4 +1,4 @@
-"""Takes the officer's `yes <code>`: everything is judged once more, then the command is queued once."""
+"""Takes the officer's `yes <code>`: all is judged once more, then the command is queued once."""
 
 import hmac
 from dataclasses import dataclass

@@ -209,9 +209,9 @@ class _Settling:
             self.connection,
             self.row.room_id,
             f"{part}|{self.row.command_id}",
-            content,
-            transaction_id(self.row.asked_by, self.row.room_id, part),
-            self.composer.now,
+            content=content,
+            txn_id=transaction_id(self.row.asked_by, self.row.room_id, part),
+            now=self.composer.now,
         )
 
     def _audit(self, what: str, reason: str | None, detail: str) -> None:

@@ -33,35 +33,29 @@ class Missing:
 
 
 def find_card(
-    connection: Connection,
-    room: PostRoom,
-    officer: Officer,
-    number: int | None,
-    targets: Sequence[str],
-    composer: Composer,
+    connection: Connection, room: PostRoom, number: int | None, targets: Sequence[str]
 ) -> Found | Missing:
-    """The card by its number, by the message that was replied to, or as the only one pending.
-
-    Whoever does not hold the post is told nothing about its cards.
-    """
-    held = holder_now(connection, composer.directory, room.post_id, composer.now)
-    if held is None or held[1].person_id != officer.person_id:
-        return Missing(Refusal.NOT_HOLDER)
+    """The card by its number, by the message that was replied to, or as the only one pending."""
     if number is not None:
         card = card_by_id(connection, number)
-        if card is None or card.post_id != room.post_id:
-            return Missing(Refusal.NO_SUCH_CARD)
-        return Found(card)
+        mine = card is not None and card.post_id == room.post_id
+        return Found(card) if card is not None and mine else Missing(Refusal.NO_SUCH_CARD)
     for target in targets:
         card = card_of_message(connection, room.room_id, target)
         if card is not None:
             return Found(card)
     pending = open_cards(connection, [room.post_id], room.room_id)
+    if len(pending) == 1:
+        return Found(pending[0])
     if not pending:
         return Missing(Refusal.NOTHING_PENDING)
-    if len(pending) > 1:
-        return Missing(Refusal.WHICH_CARD, listing(pending))
-    return Found(pending[0])
+    return Missing(Refusal.WHICH_CARD, listing(pending))
+
+
+def holds(connection: Connection, composer: Composer, officer: Officer, post_id: str) -> bool:
+    """Whether the officer holds the post now."""
+    held = holder_now(connection, composer.directory, post_id, composer.now)
+    return held is not None and held[1].person_id == officer.person_id
 
 
 def listing(cards: Sequence[Row[Any]]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Urdu ones, vowel marks and joiners dropped, Eastern digits to 0-9), so that ever
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -157,18 +158,30 @@ def _verb(folded: list[str]) -> tuple[Verb, int] | None:
 def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
     if len(rest) > MAX_REMARKS:
         return Misread.TOO_LONG
-    if verb is CommandVerb.RETURN:
-        return Said(verb, card, rest) if rest else Misread.REMARKS_REQUIRED
-    if verb is CommandVerb.FORWARD:
-        one_word = bool(rest) and not re.search(r"\s", rest)
-        return Said(verb, card, rest) if one_word else Misread.POST_REQUIRED
-    if verb is Talk.LANG:
-        language = LANGUAGE_WORDS.get(fold(rest))
-        return Said(verb, None, language) if language else Misread.LANGUAGE_REQUIRED
-    if verb is Talk.YES:
-        code = fold(rest)
-        return Said(verb, None, code) if re.fullmatch(r"\d{4}", code) else Misread.CODE_REQUIRED
-    if rest:
+    if verb not in _WORDS:
         # "approve it on Monday" is not an approval.
-        return Misread.EXTRA_WORDS
-    return Said(verb, card)
+        return Misread.EXTRA_WORDS if rest else Said(verb, card)
+    words, fault = _WORDS[verb]
+    said = words(rest)
+    return Said(verb, card, said) if said else fault
+
+
+def _one_word(rest: str) -> str:
+    return "" if re.search(r"\s", rest) else rest
+
+
+def _language(rest: str) -> str:
+    return LANGUAGE_WORDS.get(fold(rest), "")
+
+
+def _code(rest: str) -> str:
+    return code if re.fullmatch(r"\d{4}", code := fold(rest)) else ""
+
+
+# Which commands take words, how they are read, and what is said when there are none.
+_WORDS: dict[Verb, tuple[Callable[[str], str], Misread]] = {
+    CommandVerb.RETURN: (str.strip, Misread.REMARKS_REQUIRED),
+    CommandVerb.FORWARD: (_one_word, Misread.POST_REQUIRED),
+    Talk.LANG: (_language, Misread.LANGUAGE_REQUIRED),
+    Talk.YES: (_code, Misread.CODE_REQUIRED),
+}

@@ -9,7 +9,7 @@ from rabta_contract.vocabulary import CommandVerb
 
 
 class Refusal(StrEnum):
-    """Why a command is not carried out; each has a sentence in `answers.py` and a line in the docs."""
+    """Why a command is not carried out; `answers.py` has a sentence for each."""
 
     NOT_ENCRYPTED = "not-encrypted"
     UNSIGNED_DEVICE = "unsigned-device"
@@ -103,39 +103,32 @@ MOVING = frozenset({CommandVerb.SEEN, CommandVerb.FORWARD})
 
 
 def judge_letter(letter: Letter) -> Refusal | None:
-    """Whether anything written in this message may be a command at all."""
-    if not letter.encrypted:
-        return Refusal.NOT_ENCRYPTED
-    if letter.device is not SenderTrust.SIGNED:
-        return DEVICES[letter.device]
-    if letter.edited:
-        return Refusal.EDITED_MESSAGE
-    if letter.forwarded:
-        return Refusal.FORWARDED_MESSAGE
-    if letter.sender_server != letter.own_server:
-        return Refusal.OTHER_MINISTRY
-    if not letter.known_person:
-        return Refusal.UNKNOWN_PERSON
-    return None
+    """Whether anything written in this message may be a command at all; the first fault tells."""
+    return _first(
+        (not letter.encrypted, Refusal.NOT_ENCRYPTED),
+        (letter.device is not SenderTrust.SIGNED, DEVICES.get(letter.device)),
+        (letter.edited, Refusal.EDITED_MESSAGE),
+        (letter.forwarded, Refusal.FORWARDED_MESSAGE),
+        (letter.sender_server != letter.own_server, Refusal.OTHER_MINISTRY),
+        (not letter.known_person, Refusal.UNKNOWN_PERSON),
+    )
 
 
 def judge_command(verb: CommandVerb, card: CardState, now: datetime) -> Refusal | None:
     """Whether the sender may give this command on this card at this moment."""
-    if not card.held_by_sender:
-        return Refusal.NOT_HOLDER
-    if card.state in CLOSED:
-        return CLOSED[card.state]
-    if now >= card.expires_at:
-        return Refusal.CARD_EXPIRED
-    if card.movement_no < card.latest_movement:
-        return Refusal.STALE_MOVEMENT
-    if card.decide == "no":
-        return Refusal.GRADE_NOT_FROM_CHAT
-    if verb.decides and not card.may_decide:
-        return Refusal.LOOK_AFTER_MAY_NOT_DECIDE
-    if verb not in card.offered:
-        return Refusal.NOT_OFFERED
-    return None
+    return _first(
+        (not card.held_by_sender, Refusal.NOT_HOLDER),
+        (card.state in CLOSED, CLOSED.get(card.state)),
+        (now >= card.expires_at, Refusal.CARD_EXPIRED),
+        (card.movement_no < card.latest_movement, Refusal.STALE_MOVEMENT),
+        (card.decide == "no", Refusal.GRADE_NOT_FROM_CHAT),
+        (verb.decides and not card.may_decide, Refusal.LOOK_AFTER_MAY_NOT_DECIDE),
+        (verb not in card.offered, Refusal.NOT_OFFERED),
+    )
+
+
+def _first(*checks: tuple[bool, Refusal | None]) -> Refusal | None:
+    return next((refusal for failed, refusal in checks if failed), None)
 
 
 def needs_confirmation(verb: CommandVerb, decide: str) -> bool:

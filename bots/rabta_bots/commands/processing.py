@@ -12,7 +12,14 @@ from rabta_bots.cards.view import number_of
 from rabta_bots.cards.wording import say
 from rabta_bots.commands import answers
 from rabta_bots.commands.confirming import Confirming
-from rabta_bots.commands.finding import Found, Missing, card_state, find_card, listing
+from rabta_bots.commands.finding import (
+    Found,
+    Missing,
+    card_state,
+    find_card,
+    holds,
+    listing,
+)
 from rabta_bots.commands.grammar import Misread, Said, Talk
 from rabta_bots.commands.judging import (
     Letter,
@@ -36,6 +43,9 @@ from rabta_contract.vocabulary import CommandVerb
 
 # A command that e-Office could not take for this long is reported as not delivered.
 PATIENCE = timedelta(hours=24)
+
+# Answered at once; nothing of a file is asked.
+TALKERS = frozenset({Talk.HELP, Talk.LANG, Talk.PENDING})
 
 
 def four_digits() -> str:
@@ -61,29 +71,36 @@ class Processing:
 
     def process(self, connection: Connection, received: Received) -> str:
         """Do what the message asks; gives the result for the metrics (a reason code or a word)."""
-        if received.sender == self.bot:
-            return "ignored"
-        reading = read(received)
+        reading = read(received) if received.sender != self.bot else None
         if reading is None:
             return "ignored"
         room = post_of_room(connection, received.room_id)
-        # In a room of somebody else's only a clear command is spoken to.
-        if room is None and isinstance(reading.said, Misread):
-            return "ignored"
         officer = officer_of_user(connection, self.composer.directory, received.sender)
-        talk = _Conversation(self, connection, received, officer)
         refusal = judge_letter(self._letter(received, reading, officer))
+        # Talk is not answered in a room of somebody else's, nor with whoever may not command.
+        chatter = isinstance(reading.said, Misread) and room is None
+        if chatter or (refusal is not None and reading.said is Misread.UNKNOWN_COMMAND):
+            return "ignored"
+        talk = _Conversation(self, connection, received, officer)
         if refusal is not None or officer is None:
-            if reading.said is Misread.UNKNOWN_COMMAND:
-                return "ignored"
             return talk.refuse(refusal or Refusal.UNKNOWN_PERSON)
-        if isinstance(reading.said, Misread):
-            return talk.refuse(reading.said)
-        if isinstance(reading.said.verb, Talk):
-            return self._talk(talk, reading.said, officer, room)
+        return self._said(talk, reading, officer, room)
+
+    def _said(
+        self, talk: "_Conversation", reading: Reading, officer: Officer, room: PostRoom | None
+    ) -> str:
+        said = reading.said
+        if isinstance(said, Misread):
+            return talk.refuse(said)
+        if said.verb in TALKERS:
+            return talk.answer(self._talk(talk.connection, said, officer))
         if room is None:
             return talk.refuse(Refusal.NOT_A_POST_ROOM)
-        return self._command(talk, reading, officer, room)
+        if not holds(talk.connection, self.composer, officer, room.post_id):
+            return talk.refuse(Refusal.NOT_HOLDER)
+        if isinstance(said.verb, CommandVerb):
+            return self._command(talk, reading.targets, (said.verb, said), officer, room)
+        return self._confirmation(talk, said, officer, room)
 
     def _letter(self, received: Received, reading: Reading, officer: Officer | None) -> Letter:
         return Letter(
@@ -96,68 +113,79 @@ class Processing:
             known_person=officer is not None,
         )
 
-    def _talk(
-        self, talk: "_Conversation", said: Said, officer: Officer, room: PostRoom | None
-    ) -> str:
-        connection = talk.connection
+    def _talk(self, connection: Connection, said: Said, officer: Officer) -> str:
+        """The answer to what is said to the bridge itself."""
         if said.verb is Talk.HELP:
-            return talk.answer(answers.help_text(officer.language))
+            return answers.help_text(officer.language)
         if said.verb is Talk.LANG:
             choose_language(connection, officer.person_id, said.words)
-            return talk.answer(say(said.words, answers.LANGUAGE_SET))
-        if said.verb is Talk.PENDING:
-            posts = posts_held(connection, officer.person_id, self.composer.now)
-            cards = open_cards(connection, posts)
-            if not cards:
-                return talk.answer(say(officer.language, answers.REFUSALS[Refusal.NOTHING_PENDING]))
-            lines = listing(cards)
-            return talk.answer("\n".join([say(officer.language, answers.PENDING_LIST), *lines]))
-        if room is None:
-            return talk.refuse(Refusal.NOT_A_POST_ROOM)
-        confirming = Confirming(connection, self.composer, officer, room)
-        result = confirming.cancel() if said.verb is Talk.NO else confirming.confirm(said.words)
+            return say(said.words, answers.LANGUAGE_SET)
+        posts = posts_held(connection, officer.person_id, self.composer.now)
+        cards = open_cards(connection, posts)
+        if not cards:
+            return say(officer.language, answers.REFUSALS[Refusal.NOTHING_PENDING])
+        return "\n".join([say(officer.language, answers.PENDING_LIST), *listing(cards)])
+
+    def _confirmation(
+        self, talk: "_Conversation", said: Said, officer: Officer, room: PostRoom
+    ) -> str:
+        confirming = Confirming(talk.connection, self.composer, officer, room)
+        cancels = said.verb is Talk.NO
+        result = confirming.cancel() if cancels else confirming.confirm(said.words)
         if isinstance(result, Refusal):
             return talk.refuse(result)
-        words = answers.CANCELLED if said.verb is Talk.NO else answers.SENT
-        if said.verb is Talk.YES:
-            talk.audit("command-queued", card_id=result)
-        talk.answer(say(officer.language, words))
-        return "cancelled" if said.verb is Talk.NO else "queued"
+        talk.audit("command-cancelled" if cancels else "command-queued", card_id=result)
+        talk.answer(say(officer.language, answers.CANCELLED if cancels else answers.SENT))
+        return "cancelled" if cancels else "queued"
 
     def _command(
-        self, talk: "_Conversation", reading: Reading, officer: Officer, room: PostRoom
+        self,
+        talk: "_Conversation",
+        targets: tuple[str, ...],
+        command: tuple[CommandVerb, Said],
+        officer: Officer,
+        room: PostRoom,
     ) -> str:
-        said = reading.said
-        if isinstance(said, Misread) or not isinstance(said.verb, CommandVerb):
-            return "ignored"
-        connection = talk.connection
-        found = find_card(connection, room, officer, said.card, reading.targets, self.composer)
+        verb, said = command
+        found = find_card(talk.connection, room, said.card, targets)
         if isinstance(found, Missing):
             return talk.refuse(found.refusal, found.listing)
-        state = card_state(connection, found, officer, self.composer)
-        refusal = judge_command(said.verb, state, self.composer.now)
+        state = card_state(talk.connection, found, officer, self.composer)
+        refusal = judge_command(verb, state, self.composer.now)
         if refusal is not None:
             return talk.refuse(refusal, card_id=found.row.card_id)
-        return self._take(talk, said.verb, said.words, found, state.decide)
+        asks = needs_confirmation(verb, state.decide)
+        key = self._keep(talk, verb, said.words, found, officer, asks=asks)
+        if asks:
+            return "asked"
+        late = Confirming(talk.connection, self.composer, officer, room).queue(key)
+        if late is not None:
+            return talk.refuse(late, card_id=found.row.card_id)
+        talk.audit("command-queued", card_id=found.row.card_id, detail=verb.value)
+        return "queued"
 
-    def _take(
-        self, talk: "_Conversation", verb: CommandVerb, words: str, found: Found, decide: str
+    def _keep(
+        self,
+        talk: "_Conversation",
+        verb: CommandVerb,
+        words: str,
+        found: Found,
+        officer: Officer,
+        *,
+        asks: bool,
     ) -> str:
-        received, officer = talk.received, talk.officer
-        if officer is None:
-            return "ignored"
-        now = self.composer.now
-        card = found.row
-        asks = needs_confirmation(verb, decide)
+        """Keep the command and, where it needs one, put the question; gives the command's id."""
+        received, now, card = talk.received, self.composer.now, found.row
         code = self.make_code() if asks else None
         key = command_id(card.card_id, card.event_id, received.event_id)
+        to_post = words if verb is CommandVerb.FORWARD else None
         add_command(
             talk.connection,
             now,
             command_id=key,
             card_id=card.card_id,
             verb=verb.value,
-            to_post=words if verb is CommandVerb.FORWARD else None,
+            to_post=to_post,
             remarks=words if verb is CommandVerb.RETURN else None,
             person_id=officer.person_id,
             matrix_user=officer.user_id,
@@ -168,27 +196,15 @@ class Processing:
             confirm_until=now + self.window,
             give_up_at=now + PATIENCE,
         )
-        if code is None:
-            room = post_of_room(talk.connection, received.room_id)
-            confirming = Confirming(talk.connection, self.composer, officer, room)
-            refusal = confirming.queue(key)
-            if refusal is not None:
-                return talk.refuse(refusal, card_id=card.card_id)
-            talk.audit("command-queued", card_id=card.card_id, detail=verb.value)
-            return "queued"
-        facts = self.composer.facts(talk.connection, card, may_decide=False)
-        talk.audit("command-asked", card_id=card.card_id, detail=verb.value)
-        talk.answer(
-            answers.question(
-                officer.language,
-                verb,
-                number_of(facts),
-                card.movement_no,
-                code,
-                words if verb is CommandVerb.FORWARD else None,
+        if code is not None:
+            number = number_of(self.composer.facts(talk.connection, card, may_decide=False))
+            talk.audit("command-asked", card_id=card.card_id, detail=verb.value)
+            talk.answer(
+                answers.question(
+                    officer.language, verb, number, card.movement_no, code=code, to_post=to_post
+                )
             )
-        )
-        return "asked"
+        return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +223,9 @@ class _Conversation:
             self.connection,
             received.room_id,
             f"answer|{received.event_id}",
-            answer_message(text, reply_to=received.event_id, mention=received.sender),
-            transaction_id(received.event_id, received.room_id, "answer"),
-            self.now,
+            content=answer_message(text, reply_to=received.event_id, mention=received.sender),
+            txn_id=transaction_id(received.event_id, received.room_id, "answer"),
+            now=self.now,
         )
         return "answered"
 

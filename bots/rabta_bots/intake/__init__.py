@@ -1,1 +1,1 @@
-"""How events of e-Office come in: verified, judged, stripped and stored before they are answered."""
+"""How events come in: verified, judged, stripped, and stored before they are answered."""

@@ -100,7 +100,9 @@ def accept_push(
         raise RefusedError(EventReason.BUSY, "too many events wait to be delivered")
     _know_all_posts(connection, fresh)
     for event in fresh:
-        _check_sequence(connection, event, terms)
+        _check_sequence(
+            connection, event, closed=closed_mark(connection, event.source, terms.start_after)
+        )
         _store(connection, event, "push", terms, now)
     for source in {event.source for event in fresh}:
         close_contiguous(connection, source, terms.start_after)
@@ -120,8 +122,7 @@ def accept_feed(
         try:
             if not _is_new(connection, event, terms):
                 continue
-            if sequence_taken(connection, event.source, event.sequence_no):
-                raise RefusedError(EventReason.CLOSED_SEQUENCE, "the sequence is taken")
+            _check_sequence(connection, event, closed=0)
         except RefusedError as refused:
             write_audit(
                 connection,
@@ -164,11 +165,11 @@ def _know_all_posts(connection: Connection, events: Sequence[Event]) -> None:
         raise RefusedError(EventReason.UNKNOWN_POST, "no charge event has named an addressed post")
 
 
-def _check_sequence(connection: Connection, event: Event, terms: Terms) -> None:
-    closed = closed_mark(connection, event.source, terms.start_after)
-    if event.sequence_no <= closed or sequence_taken(connection, event.source, event.sequence_no):
+def _check_sequence(connection: Connection, event: Event, *, closed: int) -> None:
+    number = event.sequence_no
+    if number <= closed or sequence_taken(connection, event.source, number):
         raise RefusedError(
-            EventReason.CLOSED_SEQUENCE, f"sequence {event.sequence_no} is closed at {closed}"
+            EventReason.CLOSED_SEQUENCE, f"sequence {number} is taken or closed (at {closed})"
         )
 
 

@@ -1,17 +1,18 @@
 """Fills what was never pushed from the feed, and knows when a missing number is only a number."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from rabta_bots.clock import Clock
 from rabta_bots.intake.accepting import Terms, accept_feed
 from rabta_bots.intake.feed import Feed, FeedError
 from rabta_bots.store.events import closed_mark
 from rabta_bots.store.opening import in_store
+from rabta_contract.event import Event
 
 log = structlog.get_logger("rabta.bridge.feed")
 
@@ -49,28 +50,27 @@ class CatchingUp:
                 return 0
             began = self._clock()
             added = 0
-            while True:
-                terms = self._terms()
-                after = await in_store(
-                    self._engine,
-                    lambda connection, start=terms.start_after: closed_mark(
-                        connection, self._source, start
-                    ),
-                )
-                page = await self._feed.page(after)
-                if not page:
-                    break
-                if any(event.source != self._source for event in page):
-                    raise FeedError("feed-malformed")
-                now = self._clock()
-                stored = await in_store(
-                    self._engine,
-                    lambda connection, page=page, terms=terms, now=now: accept_feed(
-                        connection, page, terms, now
-                    ),
-                )
-                added += stored.events
+            while page := await self._feed.page(await self._closed()):
+                added += await self._keep(page)
             self.complete_since = began
         if added:
             log.info("feed-read", events=added)
         return added
+
+    async def _closed(self) -> int:
+        start_after = self._terms().start_after
+
+        def read(connection: Connection) -> int:
+            return closed_mark(connection, self._source, start_after)
+
+        return await in_store(self._engine, read)
+
+    async def _keep(self, page: Sequence[Event]) -> int:
+        if any(event.source != self._source for event in page):
+            raise FeedError("feed-malformed")
+        terms, now = self._terms(), self._clock()
+
+        def keep(connection: Connection) -> int:
+            return accept_feed(connection, page, terms, now).events
+
+        return await in_store(self._engine, keep)

@@ -81,7 +81,7 @@ class EventDoor:
         except RefusedError as refused:
             return self._refuse(refused)
         except (SQLAlchemyError, OSError) as error:
-            log.error("store-failed", error=type(error).__name__)
+            log.warning("store-failed", error=type(error).__name__)
             return self._refuse(RefusedError(EventReason.UNAVAILABLE, "cannot store now"))
         status = HTTPStatus.ACCEPTED if stored.events else HTTPStatus.OK
         self._metrics.deliveries.labels(answer="stored" if stored.events else "duplicate").inc()

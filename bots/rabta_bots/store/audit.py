@@ -22,6 +22,11 @@ def write_audit(
     """Add one row.
 
     Args:
+        connection: The transaction of what is audited.
+        now: When.
+        event_id: e-Office's event.
+        card_id: The card.
+        matrix_event_id: The message.
         what: What happened, kebab-case (`command-refused`, `decision-recorded`).
         reason: The stable reason code, where something was refused.
         actor: A Matrix user id or a source.

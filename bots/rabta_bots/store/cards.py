@@ -43,7 +43,7 @@ def make_card(
         )
     )
     card_id = int(result.inserted_primary_key[0])  # type: ignore[index]  # one row, one key
-    enqueue_card(connection, card_id, stream, "issue", f"issue|{card_id}|0", now)
+    enqueue_card(connection, card_id, stream, part="issue", key=f"issue|{card_id}|0", now=now)
     return card_id
 
 
@@ -129,6 +129,9 @@ def close_card(
     """Close the card and queue the edit that shows it; False when it was closed before.
 
     Args:
+        connection: The transaction.
+        card_id: Its number.
+        now: When.
         state: decided, withdrawn, superseded or expired.
         outcome: `result` and where known `note_para` and `at`, for the edit.
         only: The states in which it may be closed.
@@ -141,7 +144,9 @@ def close_card(
     if not changed.rowcount:
         return False
     stream = connection.execute(select(cards.c.stream).where(cards.c.card_id == card_id)).scalar()
-    enqueue_card(connection, card_id, str(stream), "outcome", f"outcome|{card_id}", now)
+    enqueue_card(
+        connection, card_id, str(stream), part="outcome", key=f"outcome|{card_id}", now=now
+    )
     return True
 
 
@@ -197,7 +202,7 @@ def hand_over(connection: Connection, post_id: str, holder: str | None, now: dat
         connection.execute(
             update(cards).where(cards.c.card_id == card.card_id).values(issued_to=None)
         )
-        enqueue_card(connection, card.card_id, card.stream, "issue", None, now)
+        enqueue_card(connection, card.card_id, card.stream, part="issue", key=None, now=now)
         moved += 1
     return moved
 

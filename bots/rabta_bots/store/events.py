@@ -72,6 +72,9 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
     """Keep an event.
 
     Args:
+        connection: The transaction.
+        event: What to keep.
+        now: When it came.
         via: `push` or `feed`.
     """
     connection.execute(

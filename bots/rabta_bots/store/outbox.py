@@ -15,11 +15,15 @@ DEAD = "dead"
 
 
 def enqueue_card(
-    connection: Connection, card_id: int, stream: str, part: str, key: str | None, now: datetime
+    connection: Connection, card_id: int, stream: str, *, part: str, key: str | None, now: datetime
 ) -> None:
     """Queue a message about a card; its words are made when it is sent, for whoever holds the post.
 
     Args:
+        connection: The transaction.
+        card_id: The card.
+        stream: In whose order it stands.
+        now: When.
         part: issue, poll or outcome.
         key: Unique name of the row, so that it is queued once; None numbers another issue.
     """
@@ -37,6 +41,7 @@ def enqueue_words(
     connection: Connection,
     room_id: str,
     key: str,
+    *,
     content: Mapping[str, Any],
     txn_id: str,
     now: datetime,
@@ -103,6 +108,7 @@ def due(connection: Connection, now: datetime, limit: int = 20) -> Sequence[Row[
 def fix_content(
     connection: Connection,
     row: int,
+    *,
     room_id: str,
     event_type: str,
     content: Mapping[str, Any],
@@ -145,6 +151,10 @@ def try_again(
     """Note when the row is tried again.
 
     Args:
+        connection: The transaction.
+        row: The row.
+        at: When.
+        reason: Stable code.
         waiting: Whether its stream goes on without it: its reader is not there yet.
     """
     connection.execute(
