@@ -1,7 +1,5 @@
 """Seals what the database must not show: AES-256-GCM under keys derived from the store key file."""
 
-import base64
-import binascii
 import os
 import stat
 from pathlib import Path
@@ -10,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from unpaddedbase64 import encode_base64
+from unpaddedbase64 import decode_base64, encode_base64
 
 from rabta_bots.matrix.errors import MatrixError
 
@@ -75,8 +73,8 @@ class Seal:
             MatrixError: permanent, as `read_secret`, or `store-key-malformed`.
         """
         try:
-            key = base64.b64decode(read_secret(path) + "==", validate=False)
-        except binascii.Error as error:
+            key = decode_base64(read_secret(path))
+        except ValueError as error:
             raise MatrixError("store-key-malformed", str(path), permanent=True) from error
         if len(key) != _KEY_BYTES:
             raise MatrixError(

@@ -99,6 +99,8 @@ class Syncing:
             MatrixError: permanent, with a reason of `FATAL`.
         """
         pause = _FIRST_PAUSE
+        # What `catch_up` brought, or a run before this one, waits already.
+        _poke(on_received)
         while not self._stopping.is_set():
             try:
                 sync = await self._unless_stopping(self._step(_POLL))

@@ -221,7 +221,11 @@ class Officer:
         session = self.room_keys.get(told["content"].get("session_id"))
         if session is None:
             return None
-        payload: dict[str, Any] = json.loads(session.decrypt(told["content"]["ciphertext"])[0])
+        try:
+            plaintext, _ = session.decrypt(told["content"]["ciphertext"])
+        except olm.OlmGroupSessionError:  # from before this device had the key
+            return None
+        payload: dict[str, Any] = json.loads(plaintext)
         return payload
 
     def bodies(self, room_id: str | None = None) -> list[str]:
@@ -242,7 +246,13 @@ class Officer:
             "session_id": session.id,
         }
 
-    async def share_key(self, room_id: str, with_user: str) -> None:
+    def late_key(self, room_id: str) -> str:
+        """The key of the room's session from its next message on, to be shared later."""
+        return str(self.outbound.setdefault(room_id, olm.OutboundGroupSession()).session_key)
+
+    async def share_key(
+        self, room_id: str, with_user: str, *, session_key: str | None = None
+    ) -> None:
         """Send the key of the room's session, from its next message on, to all devices."""
         session = self.outbound.setdefault(room_id, olm.OutboundGroupSession())
         answer = await self.call("POST", "keys/query", {"device_keys": {with_user: []}})
@@ -251,7 +261,7 @@ class Officer:
                 "algorithm": MEGOLM,
                 "room_id": room_id,
                 "session_id": session.id,
-                "session_key": session.session_key,
+                "session_key": session_key or session.session_key,
             }
             sealed = await self.seal_olm(with_user, device_id, device, "m.room_key", content)
             await self.call(
@@ -323,7 +333,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def homeserver(homeserver_factory: Callable[..., Homeserver]) -> Homeserver:
-    return homeserver_factory("itt.gov.test")
+    return homeserver_factory(
+        "itt.gov.test",
+        overrides={"bcrypt_rounds": 4, "encryption_enabled_by_default_for_room_type": "off"},
+    )
 
 
 def secret_file(path: Path, text: str) -> Path:
@@ -626,3 +639,22 @@ class Phone:
 def phone() -> Callable[..., Phone]:
     """`phone(user_id, device_id)`."""
     return lambda user_id="@officer:itt.gov.test", device_id="PHONE": Phone(user_id, device_id)
+
+
+@pytest.fixture
+def meet() -> Callable[..., Any]:
+    """`await meet(bridge, *people)`: a room of the bridge that the people have joined."""
+
+    async def make(bridge: MatrixClient, *people: Officer) -> str:
+        room_id = await bridge.create_room(
+            name="Post",
+            topic="Inbox",
+            invite=[one.user_id for one in people],
+            room_class="restricted",
+        )
+        for one in people:
+            await one.sync()
+            await one.sync()
+        return room_id
+
+    return make

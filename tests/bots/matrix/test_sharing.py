@@ -1,0 +1,245 @@
+"""Key sharing against a scripted homeserver: many devices, failures, rate limits."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rabta_bots.matrix import MatrixError, tables
+
+Make = Callable[..., Any]
+ROOM = "!room:itt.gov.test"
+BRIDGE = "@bridge:itt.gov.test"
+
+
+def _script(scripted: Any, people: list[Any]) -> None:
+    by_id = {(one.user_id, one.device_id): one for one in people}
+
+    def query(_path: str, body: Any) -> tuple[int, Any]:
+        answer: dict[str, Any] = {}
+        for one in people:
+            if one.user_id in body["device_keys"]:
+                for kind, value in one.query.items():
+                    answer.setdefault(kind, {}).update(value)
+        return 200, answer
+
+    def claim(_path: str, body: Any) -> tuple[int, Any]:
+        keys: dict[str, Any] = {}
+        for user, devices in body["one_time_keys"].items():
+            for device in devices:
+                if (key := by_id[user, device].one_time_key()) is not None:
+                    keys.setdefault(user, {})[device] = key
+        return 200, {"one_time_keys": keys}
+
+    content = {"algorithm": "m.megolm.v1.aes-sha2"}
+    state = [{"type": "m.room.encryption", "state_key": "", "content": content}]
+    state += [
+        {"type": "m.room.member", "state_key": user, "content": {"membership": "join"}}
+        for user in [BRIDGE, *(one.user_id for one in people)]
+    ]
+    scripted.answers["keys/query"] = query
+    scripted.answers["keys/claim"] = claim
+    scripted.answers["/state"] = lambda *_: (200, state)
+    scripted.answers["/send/"] = lambda *_: (200, {"event_id": "$sent"})
+
+
+async def _send(ours: Any, txn_id: str) -> str:
+    return str(await ours.sending.send(ROOM, {}, txn_id=txn_id, event_type="m.room.message"))
+
+
+async def test_a_room_of_three_hundred_devices_gets_its_key_without_stalling_the_loop(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    people = [phone(f"@officer{number}:itt.gov.test") for number in range(300)]
+    _script(scripted, people)
+    await ours.trust.refresh([one.user_id for one in people])
+    ours.rooms._wire = ours.wire
+    scripted.answers["keys/query"] = lambda *_: (200, {})
+    stalls: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            stalls.append(time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    await _send(ours, "rb-1")
+    watching.cancel()
+    served = [user for _, body in scripted.asked("sendToDevice") for user in body["messages"]]
+    assert sorted(served) == sorted(one.user_id for one in people)
+    assert len(ours.rows(tables.recipient)) == 300
+    # 40 devices of work at most; the bound is wide for a busy machine.
+    assert max(stalls) < 1.0
+
+
+async def test_a_device_without_one_time_keys_is_told_and_tried_again_later(
+    parts: Make, phone: Make, scripted: Any, clock: Any
+) -> None:
+    ours = await parts()
+    well, poor = phone("@well:itt.gov.test"), phone("@poor:itt.gov.test")
+    _script(scripted, [well, poor])
+    keys = poor.one_time_key
+    poor.one_time_key = lambda: None
+    await _send(ours, "rb-1")
+    first, second = scripted.asked("sendToDevice")
+    assert {tuple(one[1]["messages"]) for one in (first, second)} == {
+        ("@well:itt.gov.test",),
+        ("@poor:itt.gov.test",),
+    }
+    withheld = next(body for path, body in (first, second) if "withheld" in path)
+    assert withheld["messages"][poor.user_id]["PHONE"]["code"] == "m.no_olm"
+    claims = len(scripted.asked("keys/claim"))
+    await _send(ours, "rb-2")
+    assert len(scripted.asked("keys/claim")) == claims
+    poor.one_time_key = keys
+    clock.forward(timedelta(minutes=2))
+    await _send(ours, "rb-3")
+    path, body = scripted.asked("sendToDevice")[-1]
+    assert ("m.room.encrypted" in path, list(body["messages"])) == (True, [poor.user_id])
+
+
+async def test_a_session_is_replaced_when_it_is_old(
+    parts: Make, phone: Make, scripted: Any, clock: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    sessions = []
+    for number, days in enumerate((0, 6, 1)):
+        clock.forward(timedelta(days=days))
+        await _send(ours, f"rb-{number}")
+        (row,) = ours.rows(tables.outbound_session)
+        sessions.append(row.session_id)
+    assert sessions[0] == sessions[1] != sessions[2]
+
+
+async def test_a_rate_limit_is_obeyed_and_the_wait_is_bounded(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    asked: list[float] = []
+
+    def limited(*_: Any) -> tuple[int, Any]:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            return 429, {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 300}
+        return 200, {"event_id": "$sent"}
+
+    scripted.answers["/send/"] = limited
+    assert await _send(ours, "rb-1") == "$sent"
+    assert asked[1] - asked[0] >= 0.3
+    scripted.answers["/send/"] = lambda *_: (
+        429,
+        {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 3_600_000},
+    )
+    with pytest.raises(MatrixError) as failed:
+        await _send(ours, "rb-2")
+    assert (failed.value.reason, failed.value.permanent) == ("rate-limited", False)
+    assert failed.value.retry_after == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "errcode", "reason", "permanent"),
+    [
+        (403, "M_FORBIDDEN", "forbidden", True),
+        (413, "M_TOO_LARGE", "content-too-large", True),
+        (401, "M_UNKNOWN_TOKEN", "token-refused", True),
+        (400, "M_BAD_JSON", "refused", True),
+        (502, "M_UNKNOWN", "homeserver-failed", False),
+    ],
+)
+async def test_every_failure_is_raised_with_its_reason(
+    parts: Make,
+    phone: Make,
+    scripted: Any,
+    status: int,
+    errcode: str,
+    reason: str,
+    permanent: bool,
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    scripted.answers["/send/"] = lambda *_: (status, {"errcode": errcode})
+    with pytest.raises(MatrixError) as failed:
+        await _send(ours, "rb-1")
+    assert (failed.value.reason, failed.value.permanent) == (reason, permanent)
+
+
+async def test_a_repeat_after_a_lost_answer_has_identical_bytes(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    scripted.answers["/send/"] = lambda *_: (504, {})
+    with pytest.raises(MatrixError):
+        await _send(ours, "rb-1")
+    scripted.answers["/send/"] = lambda *_: (200, {"event_id": "$sent"})
+    assert await _send(await parts(), "rb-1") == "$sent"
+    first, second = scripted.asked("/send/")
+    assert first == second
+    assert await _send(ours, "rb-1") == "$sent"
+    assert len(scripted.asked("/send/")) == 2
+
+
+async def test_our_own_echo_tells_that_an_event_was_sent(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    scripted.answers["/send/"] = lambda *_: (504, {})
+    with pytest.raises(MatrixError):
+        await _send(ours, "rb-1")
+    echo = {
+        "type": "m.room.encrypted",
+        "event_id": "$echo",
+        "sender": BRIDGE,
+        "content": {},
+        "unsigned": {"transaction_id": "rb-1"},
+    }
+    rooms = {"join": {ROOM: {"timeline": {"events": [echo]}}}}
+    await ours.receiving.apply({"next_batch": "s1", "rooms": rooms}, {})
+    assert await _send(ours, "rb-1") == "$echo"
+    assert len(scripted.asked("/send/")) == 1
+    assert ours.receiving.received(10) == []
+
+
+async def test_the_relation_is_copied_to_the_clear_part_and_nothing_else_is(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    relation = {"rel_type": "m.replace", "event_id": "$1"}
+    content = {"body": "* done", "m.relates_to": relation}
+    await ours.sending.send(ROOM, content, txn_id="rb-1", event_type="m.room.message")
+    ((_, body),) = scripted.asked("/send/")
+    assert body["m.relates_to"] == relation
+    assert set(body) == {
+        "algorithm",
+        "sender_key",
+        "ciphertext",
+        "session_id",
+        "device_id",
+        "m.relates_to",
+    }
+
+
+async def test_a_room_once_encrypted_is_never_taken_for_a_clear_one(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    await _send(ours, "rb-1")
+    lie = {"type": "m.room.encryption", "state_key": "", "event_id": "$lie", "content": {}}
+    lie["sender"] = BRIDGE
+    rooms = {"join": {ROOM: {"state": {"events": [lie]}, "timeline": {"events": [lie]}}}}
+    await ours.receiving.apply({"next_batch": "s1", "rooms": rooms}, {})
+    await _send(ours, "rb-2")
+    assert [body["algorithm"] for _, body in scripted.asked("/send/")] == [
+        "m.megolm.v1.aes-sha2"
+    ] * 2
+    assert "/send/m.room.encrypted/" in scripted.asked("/send/")[1][0]
