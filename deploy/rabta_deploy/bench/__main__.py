@@ -7,21 +7,18 @@ import click
 
 from rabta_deploy.bench.decisions import decisions
 from rabta_deploy.bench.measure import Measure, show
+from rabta_deploy.bench.sends import sends
 
-ROOT = Path(__file__).parents[3]
-BENCHES: dict[str, Callable[[], list[Measure]]] = {
-    "decisions": lambda: decisions(ROOT / "config/demo-policy.yaml")
-}
+POLICY = Path(__file__).parents[3] / "config/demo-policy.yaml"
+BENCHES: dict[str, Callable[[Path], list[Measure]]] = {"decisions": decisions, "sends": sends}
 
 
 @click.command()
 @click.option("--only", type=click.Choice(sorted(BENCHES)), help="One bench instead of all.")
 def main(only: str | None) -> None:
     """Measure what our parts cost, as ratios within one run."""
-    measures = [
-        measure for name, bench in BENCHES.items() if only in (None, name) for measure in bench()
-    ]
-    show(measures)
+    chosen = [bench for name, bench in BENCHES.items() if only in (None, name)]
+    show([measure for bench in chosen for measure in bench(POLICY)])
 
 
 if __name__ == "__main__":
