@@ -133,6 +133,7 @@ export class Desk {
     this.#open = roomId;
     history.replaceState(null, "", `#${encodeURIComponent(roomId)}`);
     this.#reply(null);
+    this.composer.hidden = false; // before it can have the focus
     this.input.focus();
     this.#schedule();
   }
