@@ -147,8 +147,15 @@ def _as_json(trial: Trial) -> dict[str, object]:
 def _show(trials: list[Trial]) -> None:
     table = Table("", "case", "answer", box=None, pad_edge=False)
     for trial in trials:
-        table.add_row("ok" if trial.as_expected else "NOT AS EXPECTED", trial.case.name, trial.got)
-    console = Console(soft_wrap=False, highlight=False)
-    console.print(table)
+        if trial.as_expected:
+            table.add_row("ok", trial.case.name, trial.got)
+        else:
+            table.add_row("WRONG", trial.case.name, f"{trial.got}\nexpected: {_wanted(trial)}")
+    Console(soft_wrap=False, highlight=False).print(table)
     wrong = sum(not trial.as_expected for trial in trials)
     click.echo(f"{len(trials)} cases, {wrong} not as expected.")
+
+
+def _wanted(trial: Trial) -> str:
+    case = trial.case
+    return f"{case.expect} {case.grant or ', '.join(sorted(case.reasons))}".strip()
