@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,11 @@ from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.homeserver import Homeserver
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+with warnings.catch_warnings():
+    # Twisted warns about itself when Synapse's servers are imported, once in a process.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import synapse.module_api  # noqa: F401
 
 from hostile import Hostile
 from network import Network

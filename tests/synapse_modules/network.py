@@ -24,6 +24,7 @@ class Person:
         self.homeserver = homeserver
         self.user_id = user_id
         self.token = token
+        self._syncs = 0
 
     def call(self, method: str, path: str, body: object = None) -> Answer:
         """Call the client API: `/_matrix/client/v3` and the path."""
@@ -77,8 +78,9 @@ class Person:
         }
 
     def sync(self) -> dict[str, Any]:
-        """Everything the person sees."""
-        return self.call("GET", "/sync?timeout=0").body
+        """Everything the person sees now; Synapse caches an initial sync by its timeout."""
+        self._syncs += 1
+        return self.call("GET", f"/sync?timeout={self._syncs}").body
 
     def messages(self, room_id: str) -> list[dict[str, Any]]:
         """The last events of a room, newest first."""
