@@ -18,6 +18,7 @@ class EventReason(StrEnum):
     BAD_SIGNATURE = "bad-signature"
     STALE_TIMESTAMP = "stale-timestamp"
     CLOSED_SEQUENCE = "closed-sequence"
+    ID_REUSED = "id-reused"
     TOO_LARGE = "too-large"
     MEDIA_TYPE = "media-type"
     BUSY = "busy"
@@ -66,6 +67,7 @@ EVENT_ANSWERS: tuple[Answer, ...] = (
     Answer(401, EventReason.BAD_SIGNATURE, "headers missing, or no live secret made the signature"),
     Answer(401, EventReason.STALE_TIMESTAMP, "the timestamp is more than five minutes off"),
     Answer(409, EventReason.CLOSED_SEQUENCE, "the sequence lies before what is already closed"),
+    Answer(409, EventReason.ID_REUSED, "this id came before with another content"),
     Answer(413, EventReason.TOO_LARGE, "the body is larger than the receiver takes"),
     Answer(415, EventReason.MEDIA_TYPE, "not a CloudEvents media type"),
     Answer(429, EventReason.BUSY, "too many events wait; try after `Retry-After` seconds"),

@@ -167,7 +167,7 @@ def _plant_person(connection: Connection, person: SeedPerson) -> None:
     kept = None if row is None else row.password_hash
     if person.password_file is not None:
         password = load_token(person.password_file)
-        if not passwords.matches(password, kept):
+        if kept is None or not passwords.matches(password, kept):
             kept = passwords.hashed(password)
     columns = {
         "person_id": person.person_id,
