@@ -96,7 +96,7 @@ class RichScreen:
         """Where to click and who to be."""
         self._console.print(_places(network))
         self._console.print(_people(network))
-        self._console.print(_hint(network))
+        self._console.print(_hint(network), soft_wrap=True)
 
     def seen(self, step: Seen) -> None:
         """One line for each step."""
@@ -126,9 +126,10 @@ def _places(network: Network) -> Table:
 
 def _people(network: Network) -> Table:
     table = Table(title="Who to be", title_justify="left")
-    for heading in ("Officer", "Post", "Matrix user", "e-Office person"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("Password and recovery key, in", overflow="fold")
+    table.add_column("Officer")
+    table.add_column("Post")
+    table.add_column("Matrix user", no_wrap=True)
+    table.add_column("e-Office", no_wrap=True)
     for person_id, account in network.accounts.items():
         posts = [
             f"{network.who.posts[charge.post_id].designation}"
@@ -136,21 +137,19 @@ def _people(network: Network) -> Table:
             for charge in network.who.charges
             if charge.person_id == person_id and charge.in_force(network.clock())
         ]
-        table.add_row(
-            network.who.persons[person_id].name,
-            "\n".join(posts),
-            account.user_id,
-            person_id,
-            str(account.directory),
-        )
+        name = network.who.persons[person_id].name
+        table.add_row(name, "\n".join(posts), account.user_id, person_id)
     return table
 
 
 def _hint(network: Network) -> Text:
     return Text(
-        "Put a file up in e-Office as the section officer; read its card on the officer's page as "
-        "the deputy secretary, write approve, then yes.\n"
-        f"All of this for programs: {network.network_file}. Ctrl-C stops everything."
+        "Each one's password, for chat and e-Office, and recovery key, for chat, are in\n"
+        f"{network.home}/accounts/USER@SERVER/password and recovery-key.\n"
+        "Put a file up in e-Office as the section officer; read its card on the officer's page\n"
+        "as the deputy secretary, write approve, and confirm as the bridge asks.\n"
+        f"All of this for programs: {network.network_file}\n"
+        "Ctrl-C stops everything."
     )
 
 

@@ -160,7 +160,7 @@ class Network:
         self._start_office()
         self._wait("page", f"{self.page_url}/health")
         self._wait("eoffice", f"{self.office.eoffice_url}/health")
-        self._wait("bridge", f"{self.office.bridge_url}/health")
+        self._wait("bridge", f"{self.office.bridge_url}/health/ready")
         write_secret(self.network_file, json.dumps(self.description(), indent=2) + "\n")
 
     def policy_document(self) -> dict[str, Any]:
@@ -186,9 +186,7 @@ class Network:
         file = write_page(
             self.home / "page" / "page.yaml",
             port=self.ports["page"],
-            config={
-                "homeservers": {server.server_name: server.client_url for server in servers}
-            },
+            config={"homeservers": {server.server_name: server.client_url for server in servers}},
             connect_to=tuple(server.client_url for server in servers),
         )
         self._spawn("page", [*RABTA[:2], "rabta_deploy.page", file])

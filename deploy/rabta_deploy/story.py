@@ -17,7 +17,11 @@ from rabta_deploy.fault import YardError
 from rabta_deploy.network import Network
 from rabta_deploy.officer import Message, Officer
 
-_SECTION_OFFICER, _DEPUTY_SECRETARY, _BUDGET_OFFICER = "p-10233", "p-10040", "p-20015"
+# Persons of config/demo-directory.yaml.
+SECTION_OFFICER = "p-10233"
+DEPUTY_SECRETARY = "p-10040"
+LOOKING_AFTER = "p-10077"
+BUDGET_OFFICER = "p-20015"
 _WITHIN_S = 60.0
 
 
@@ -95,10 +99,10 @@ async def play(network: Network, report: Callable[[Seen], None]) -> None:
         YardError: A step was not seen.
     """
     story = _Story(network, report)
-    deputy = network.accounts[_DEPUTY_SECRETARY]
+    deputy = network.accounts[DEPUTY_SECRETARY]
     async with signed_in(deputy) as officer:
         await story.file_goes_round(officer)
-        async with signed_in(network.accounts[_BUDGET_OFFICER]) as other:
+        async with signed_in(network.accounts[BUDGET_OFFICER]) as other:
             await story.ministries_meet(officer, other)
 
 
@@ -115,8 +119,8 @@ class _Story:
 
     async def file_goes_round(self, officer: Officer) -> None:
         network, bot = self._network, self._network.bot_user_id
-        secretary = network.accounts[_DEPUTY_SECRETARY]
-        author = network.accounts[_SECTION_OFFICER]
+        secretary = network.accounts[DEPUTY_SECRETARY]
+        author = network.accounts[SECTION_OFFICER]
         clerk = Clerk(network.office.eoffice_url, author.person_id, author.password)
         number = f"F.No.1({network.clock():%d%H%M%S})/{network.clock():%Y}-Admn-II"
         file_id = clerk.open_file(
@@ -149,8 +153,8 @@ class _Story:
         self._seen("The card shows the outcome", _line(edited))
 
     async def ministries_meet(self, officer: Officer, other: Officer) -> None:
-        own = self._network.accounts[_DEPUTY_SECRETARY].user_id
-        guest = self._network.accounts[_BUDGET_OFFICER].user_id
+        own = self._network.accounts[DEPUTY_SECRETARY].user_id
+        guest = self._network.accounts[BUDGET_OFFICER].user_id
         room = await officer.create_room(name="Budget of the year", invite=[guest])
         await other.wait_room(room=room, within_s=_WITHIN_S)
         await other.join(room, within_s=_WITHIN_S)

@@ -1,18 +1,16 @@
 """One network for all acceptance tests: started once, as `rabta demo` starts it."""
 
+import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from rabta_deploy.eoffice_person import Clerk
 from rabta_deploy.network import Network
-
-# Persons of config/demo-directory.yaml.
-SECTION_OFFICER = "p-10233"
-DEPUTY_SECRETARY = "p-10040"
-LOOKING_AFTER = "p-10077"
-OTHER_MINISTRY = "p-20015"
+from rabta_deploy.story import SECTION_OFFICER
 
 
 def utc_now() -> datetime:
@@ -37,3 +35,29 @@ def clerk(network: Network) -> Callable[[str], Clerk]:
         return Clerk(network.office.eoffice_url, person_id, account.password)
 
     return sign_in
+
+
+@dataclass(frozen=True)
+class PutUp:
+    """A file that the section officer has put up."""
+
+    file_id: str
+    number: str
+    subject: str
+
+
+@pytest.fixture(scope="session")
+def put_up(network: Network, clerk: Callable[[str], Clerk]) -> Callable[..., PutUp]:
+    """Open a file as the section officer and put it up to a post."""
+    numbers = itertools.count(101)
+
+    def act(to_post: str, *, classification: str = "RESTRICTED", **further: Any) -> PutUp:
+        number = next(numbers)
+        author = clerk(SECTION_OFFICER)
+        post = network.accounts[SECTION_OFFICER].post_id
+        file_no, subject = f"F.No.{number}(5)/2026-Admn-II", f"Purchase-of-lot-{number}-of-kites"
+        file_id = author.open_file(post, file_no, subject, classification=classification, **further)
+        author.act(file_id, "put-up", post, to_post=to_post, note="For approval, please.")
+        return PutUp(file_id, file_no, subject)
+
+    return act
