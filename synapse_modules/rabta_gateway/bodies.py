@@ -13,16 +13,45 @@ from rabta_gateway.refusals import RefusedError
 _CHUNK = 65536
 
 
-async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> bytes:
+class Waiting:
+    """Counts the bytes of bodies that are still arriving, for one direction.
+
+    A body is read before its signature can be checked. So a crowd that claims to be a peer
+    could fill the memory; beyond `limit` bytes new pieces are refused. Slow senders count
+    only for what they have sent.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes more.
+
+        Raises:
+            RefusedError: `gateway-busy`.
+        """
+        if size > self._left:
+            raise RefusedError("gateway-busy")
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """Count `size` bytes less."""
+        self._left += size
+
+
+async def read_body(
+    request: web.BaseRequest, *, limit: int, seconds: float, waiting: Waiting
+) -> bytes:
     """Read a request's body.
 
     Args:
         request: The request.
         limit: Most bytes that are taken.
         seconds: How long the whole body may take.
+        waiting: Counts it while it arrives.
 
     Raises:
-        RefusedError: `body-too-large`, `body-encoded` or `body-timeout`.
+        RefusedError: `body-too-large`, `body-encoded`, `body-timeout` or `gateway-busy`.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusedError("body-encoded")
@@ -33,12 +62,15 @@ async def read_body(request: web.BaseRequest, *, limit: int, seconds: float) -> 
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.content.iter_chunked(_CHUNK):
-                size += len(chunk)
-                if size > limit:
+                if size + len(chunk) > limit:
                     raise RefusedError("body-too-large")
+                waiting.take(len(chunk))
+                size += len(chunk)
                 parts.append(chunk)
     except TimeoutError as error:
         raise RefusedError("body-timeout") from error
+    finally:
+        waiting.give_back(size)
     return b"".join(parts)
 
 

@@ -12,6 +12,7 @@ from rabta_policy import (
     Action,
     ActionKind,
     Denied,
+    Grant,
     Policy,
     ReasonCode,
     Room,
@@ -55,6 +56,7 @@ class Border:
             raise RefusedError(found)
         crossing.endpoint = found.endpoint.name
         crossing.parameters = found.parameters
+        crossing.action = str(found.endpoint.action or crossing.action)
         if found.endpoint.treatment is Treatment.CLOSED:
             raise RefusedError("closed-endpoint")
         return found
@@ -82,18 +84,21 @@ class Border:
             raise RefusedError(Refusal.barred(seat.barred[0]))
         return server
 
-    def judge(self, found: Match, *, origin: str, destination: str) -> None:
+    def judge(self, found: Match, *, origin: str, destination: str) -> Grant | None:
         """Ask the judge where the endpoint is one action of the policy.
 
         A room's class is not known here. So the question is whether the pair could do this
         in a room of any class; the door asks again with the room's own.
+
+        Returns:
+            The grant, or None where the endpoint is no single action.
 
         Raises:
             RefusedError: With the judge's reason.
         """
         kind = found.endpoint.action
         if kind is None:
-            return
+            return None
         now = self._clock()
         policy = self._policy.policy
         actor = found.parameters.get("user_id") if kind in _ACTOR_IN_PATH else None
@@ -102,7 +107,7 @@ class Border:
             action = Action(kind, origin, destination, room=room, actor=actor)
             verdict = decide(policy, action, now)
             if not isinstance(verdict, Denied):
-                return
+                return verdict.grant
             denied = denied or verdict
         raise RefusedError(Refusal.denied(denied) if denied else "internal-fault")
 

@@ -15,10 +15,13 @@ import structlog
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 
+from rabta_audit import Journal as ChainedJournal
+from rabta_audit import JournalError
+from rabta_gateway.audit import Journal, NoJournal, Trail
 from rabta_gateway.border import Border
 from rabta_gateway.certificate import Certificate
-from rabta_gateway.crossing import Ledger
 from rabta_gateway.inbound import Inbound
+from rabta_gateway.ledger import Ledger
 from rabta_gateway.listener import BorderServer
 from rabta_gateway.live_policy import LivePolicy
 from rabta_gateway.metrics import Metrics
@@ -65,6 +68,7 @@ class Gateway:
             state_file=settings.state_file,
             metrics=self.metrics,
         )
+        self._journal: Journal = NoJournal()
         self._clock = clock
         self._peers = Peers(settings.limits)
         self.policy.on_change(self._peers.forget_all_but)
@@ -81,8 +85,16 @@ class Gateway:
             SettingsError: If a port is taken or an address is not this machine's.
         """
         settings = self._settings
+        self._journal = _journal(settings)
         ledger = Ledger(
-            self.metrics, monotonic=time.monotonic, serial=lambda: self.policy.policy.serial
+            self.metrics,
+            Trail(
+                self._journal,
+                clock=self._clock,
+                strangers=RateLimiter(per_second=5, burst=500, clock=time.monotonic),
+            ),
+            monotonic=time.monotonic,
+            serial=lambda: self.policy.policy.serial,
         )
         border = Border(server_name=settings.server_name, policy=self.policy, clock=self._clock)
         self._homeserver = plain_session(
@@ -143,6 +155,8 @@ class Gateway:
         self._runners.clear()
         await self._homeserver.close()
         await self._peers.close()
+        self._journal.close()
+        self._journal = NoJournal()
         _log.info("stopped", server_name=self._settings.server_name)
 
     async def _listen(
@@ -171,10 +185,22 @@ class Gateway:
             try:
                 self.policy.poll()
                 self.certificate.poll()
+                self._journal.sync()
                 await self._peers.close_left()
             except Exception:  # noqa: BLE001 - see the next line
                 # The watch must outlive any fault: the last good policy stays, and expires.
                 _log.exception("watch-failed")
+
+
+def _journal(settings: Settings) -> Journal:
+    """The chain of this gateway in the audit directory, or none."""
+    if settings.audit_directory is None:
+        return NoJournal()
+    try:
+        return ChainedJournal(settings.audit_directory, f"gateway-{settings.server_name}")
+    except (JournalError, OSError) as error:
+        cure = "keep the folder as evidence and give an empty one"
+        raise SettingsError([SettingsFault("audit_directory", str(error), cure)]) from error
 
 
 def _listen_fault(name: str, where: Where, error: OSError) -> SettingsFault:

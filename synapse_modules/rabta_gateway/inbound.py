@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from rabta_gateway.bodies import JsonBody, json_object, read_body
+from rabta_gateway.bodies import JsonBody, Waiting, json_object, read_body
 from rabta_gateway.border import Border
-from rabta_gateway.crossing import SERVER, Crossing, Direction, Ledger
+from rabta_gateway.crossing import Crossing, Direction
 from rabta_gateway.endpoints import Match, Treatment
+from rabta_gateway.ledger import SERVER, Ledger
 from rabta_gateway.peers import encoded_url
 from rabta_gateway.rate import RateLimiter
 from rabta_gateway.refusals import Refusal, RefusedError
@@ -53,6 +54,7 @@ class Inbound:
         self._ledger = ledger
         self._rate = rate
         self._limits = limits
+        self._waiting = Waiting(limits.waiting_bytes)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -137,7 +139,9 @@ class Inbound:
         crossing.verified = True
         if not self._rate.admits(signed.origin):
             raise RefusedError("rate-limited")
-        self._border.judge(found, origin=signed.origin, destination=self._border.server_name)
+        grant = self._border.judge(found, origin=signed.origin, destination=signed.destination)
+        if grant is not None:
+            self._ledger.granted(crossing, grant)
         return signed, body
 
     async def _content(self, request: web.BaseRequest) -> JsonBody | None:
@@ -148,7 +152,10 @@ class Inbound:
             return None
         return json_object(
             await read_body(
-                request, limit=self._limits.request_bytes, seconds=self._limits.request_seconds
+                request,
+                limit=self._limits.request_bytes,
+                seconds=self._limits.request_seconds,
+                waiting=self._waiting,
             )
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import http_parser, web
 
-from rabta_gateway.crossing import SERVER
+from rabta_gateway.ledger import SERVER
 
 # As Twisted's, so that what Synapse can send and take passes here.
 _LINE = 16384

@@ -12,9 +12,10 @@ from hmac import compare_digest
 import aiohttp
 from aiohttp import web
 
-from rabta_gateway.bodies import read_body
+from rabta_gateway.bodies import Waiting, read_body
 from rabta_gateway.border import Border
-from rabta_gateway.crossing import SERVER, Crossing, Direction, Ledger
+from rabta_gateway.crossing import Crossing, Direction
+from rabta_gateway.ledger import SERVER, Ledger
 from rabta_gateway.media_answer import rewrite
 from rabta_gateway.peers import Peers
 from rabta_gateway.pinned_keys import checked_key_answer
@@ -47,6 +48,7 @@ class Outbound:
         self._ledger = ledger
         self._credentials = f"Bearer {secret}".encode("ascii")
         self._limits = limits
+        self._waiting = Waiting(limits.waiting_bytes)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -74,9 +76,14 @@ class Outbound:
         crossing.destination, raw_target = target[1], target[2]
         found = self._border.endpoint(crossing, request.method, raw_target)
         server = self._border.peer(crossing.destination)
-        self._border.judge(found, origin=crossing.origin, destination=crossing.destination)
+        grant = self._border.judge(found, origin=crossing.origin, destination=crossing.destination)
+        if grant is not None:
+            self._ledger.granted(crossing, grant)
         body = await read_body(
-            request, limit=self._limits.request_bytes, seconds=self._limits.request_seconds
+            request,
+            limit=self._limits.request_bytes,
+            seconds=self._limits.request_seconds,
+            waiting=self._waiting,
         )
         headers = {"User-Agent": SERVER, "Accept-Encoding": "identity"}
         for name in ("Authorization", "Content-Type"):

@@ -33,6 +33,7 @@ REASONS: dict[str, Face] = {
     "body-not-json": Face(400, "M_NOT_JSON", "The request body is not one JSON object."),
     "body-unexpected": Face(400, "M_BAD_JSON", "This endpoint takes no request body."),
     "body-timeout": Face(408, "M_UNKNOWN", "The request body did not arrive in time."),
+    "gateway-busy": Face(503, "M_UNKNOWN", "Too many requests are arriving at once."),
     "rate-limited": Face(429, "M_LIMIT_EXCEEDED", "Too many requests."),
     # Who asks
     "authorization-missing": Face(401, "M_UNAUTHORIZED", "An X-Matrix signature is needed."),
@@ -57,6 +58,7 @@ REASONS: dict[str, Face] = {
     "peer-redirects": Face(403, "M_FORBIDDEN", "The peer sends the caller elsewhere."),
     "key-mismatch": Face(403, "M_FORBIDDEN", "The peer's keys are not the policy's."),
     # Our own fault
+    "audit-unwritable": Face(503, "M_UNKNOWN", "The audit cannot be written."),
     "internal-fault": Face(500, "M_UNKNOWN", "The gateway failed; the request was not forwarded."),
 }
 

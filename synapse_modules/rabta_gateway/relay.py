@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 from aiohttp import web
 
-from rabta_gateway.crossing import SERVER, Crossing, Ledger
+from rabta_gateway.crossing import Crossing
+from rabta_gateway.ledger import SERVER, Ledger
 from rabta_gateway.refusals import RefusedError
 
 # Everything else is dropped: versions, cookies, redirects, hop-by-hop headers, CORS.

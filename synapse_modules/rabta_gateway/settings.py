@@ -92,6 +92,8 @@ class Limits(BaseModel):
     request_bytes: Annotated[int, Field(ge=65536)] = 10 * _MIB
     # The state of a very large room in an answer to send_join.
     answer_bytes: Annotated[int, Field(ge=65536)] = 512 * _MIB
+    # Of bodies still arriving, each direction: what a crowd can hold in memory.
+    waiting_bytes: Annotated[int, Field(ge=65536)] = 256 * _MIB
     request_seconds: Seconds = 30
     connect_seconds: Seconds = 10
     # Above Synapse's own 60 s, so that Synapse gives up first and counts the failure itself.
@@ -110,6 +112,7 @@ class Settings(BaseModel):
     inbound: Inbound
     outbound: Outbound
     metrics: Listen | None = None
+    audit_directory: Path | None = None
     rate_limit: RateLimit = RateLimit()
     limits: Limits = Limits()
     policy_poll_seconds: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -216,9 +219,13 @@ def _file_faults(settings: Settings) -> list[SettingsFault]:
         file = readable[name]
         if file.is_file() and file.stat().st_mode & _OTHERS:
             faults.append(SettingsFault(name, f"{file} is open to others", f"chmod 600 {file}"))
-    if not settings.state_file.parent.is_dir():
-        message = f"the directory {settings.state_file.parent} is not there"
-        faults.append(SettingsFault("state_file", message, "create the directory"))
+    directories = {"state_file": settings.state_file.parent}
+    if settings.audit_directory is not None:
+        directories["audit_directory"] = settings.audit_directory
+    for name, directory in directories.items():
+        if not directory.is_dir():
+            message = f"the directory {directory} is not there"
+            faults.append(SettingsFault(name, message, "create the directory"))
     return faults
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from aiohttp import web
 from canonicaljson import encode_canonical_json
 
-from rabta_gateway.crossing import SERVER
+from rabta_gateway.ledger import SERVER
 from rabta_gateway.live_policy import LivePolicy
 from rabta_gateway.metrics import Metrics
 from rabta_policy import Standing
