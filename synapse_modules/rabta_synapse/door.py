@@ -25,6 +25,7 @@ from rabta_synapse.ledger import DatabaseLedger
 from rabta_synapse.membership import Membership
 from rabta_synapse.metrics import FEDERATING_SERVERS, POLICY_IN_FORCE
 from rabta_synapse.publishing import Publishing
+from rabta_synapse.reconcile import Reconcile
 from rabta_synapse.refusal import FAILED
 from rabta_synapse.registration import Callbacks, register
 from rabta_synapse.room_events import RoomEvents
@@ -65,8 +66,10 @@ class Door:
         self.judge = Judge(
             api.server_name, source=self.source, clock=self._clock, audit=self._audit
         )
+        self._reconcile = Reconcile(api, self.judge, self._audit)
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
+        self._applied: Policy | None = None
         self._apply()
         api.delayed_background_call(0, self.pulse, desc="rabta_first_policy")
         api.looping_background_call(
@@ -91,7 +94,11 @@ class Door:
     def _apply(self) -> None:
         policy, now = self.source.policy, self._clock()
         servers = policy.federating_servers(now) if policy else frozenset[str]()
-        if refill(self._whitelist, servers | {self._api.server_name}):
+        changed = refill(self._whitelist, servers | {self._api.server_name})
+        if policy is not None and (changed or policy is not self._applied):
+            self._applied = policy
+            self._reconcile.want()
+        if changed:
             FEDERATING_SERVERS.set(len(self._whitelist))
             logger.info("The federation whitelist names %d servers", len(self._whitelist))
         POLICY_IN_FORCE.set(_standing(policy, now))

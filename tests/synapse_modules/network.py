@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from hostile import Answer, Hostile
+from hostile import Answer, Hostile, HostileRoom
 from network_policy import Seal, document
 from switchboard import Switchboard
 
@@ -170,3 +170,22 @@ class Network:
         itt = self.homeservers["ITT"]
         port = itt.settings.federation_port
         return self.hostiles[origin].request(port, itt.server_name, method, path, content)
+
+    def make_join(self, origin: str, room_id: str, name: str = "spy") -> Answer:
+        """A hostile server asks ITT for the template of a join of its own user."""
+        itt, peer = self.homeservers["ITT"], self.hostiles[origin]
+        port = itt.settings.federation_port
+        return peer.make_join(port, itt.server_name, room_id, peer.user(name))
+
+    def send_join(self, origin: str, room_id: str, made: Answer) -> Answer:
+        """A hostile server signs that template and offers it."""
+        itt = self.homeservers["ITT"]
+        port = itt.settings.federation_port
+        return self.hostiles[origin].send_join(port, itt.server_name, room_id, made)
+
+    def offer_invite(self, room: HostileRoom, user_id: str, stripped: Any = None) -> Answer:
+        """A hostile server invites a user of ITT, with the stripped state it likes."""
+        event_id, body = room.invite(user_id, stripped)
+        path = f"/_matrix/federation/v2/invite/{quote(room.room_id)}/{quote(event_id)}"
+        code = room.server.server_name.partition(".")[0].upper()
+        return self.federation(code, path, body, "PUT")

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hostile import Answer, HostileRoom
+from hostile import HostileRoom
 from network import Network, Person
 
 from rabta_audit import chains, read_lines, verify
@@ -35,32 +35,13 @@ def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def make_join(network: Network, origin: str, room_id: str, name: str = "spy") -> Answer:
-    itt, peer = network.homeservers["ITT"], network.hostiles[origin]
-    port = itt.settings.federation_port
-    return peer.make_join(port, itt.server_name, room_id, peer.user(name))
-
-
-def send_join(network: Network, origin: str, room_id: str, made: Answer) -> Answer:
-    itt = network.homeservers["ITT"]
-    port = itt.settings.federation_port
-    return network.hostiles[origin].send_join(port, itt.server_name, room_id, made)
-
-
-def offer_invite(network: Network, room: HostileRoom, user_id: str, stripped: Any = None) -> Answer:
-    event_id, body = room.invite(user_id, stripped)
-    path = f"/_matrix/federation/v2/invite/{quote(room.room_id)}/{quote(event_id)}"
-    code = room.server.server_name.partition(".")[0].upper()
-    return network.federation(code, path, body, "PUT")
-
-
 async def test_a_permitted_ministry_joins_an_open_room(
     network: Network, amna: Person, version: str
 ) -> None:
     room_id = amna.room(**OPEN, room_version=version)
-    made = make_join(network, "FIN", room_id)
+    made = network.make_join("FIN", room_id)
     assert made.status == 200, made
-    joined = send_join(network, "FIN", room_id, made)
+    joined = network.send_join("FIN", room_id, made)
     assert joined.status == 200, joined
     assert amna.members(room_id)["@spy:fin.gov.test"] == "join"
 
@@ -70,9 +51,9 @@ async def test_make_join_without_a_right_is_refused_with_the_reason(
 ) -> None:
     room_id = amna.room(**OPEN, room_version=version)
     # WAR is in the federation but may not deal with ITT; the room's ACL says so first.
-    assert make_join(network, "WAR", room_id).status == 403
+    assert network.make_join("WAR", room_id).status == 403
     # LAW is not in the federation yet: it is not even listened to.
-    refused = make_join(network, "LAW", room_id)
+    refused = network.make_join("LAW", room_id)
     assert (refused.status, refused.body["errcode"]) == (403, "M_FORBIDDEN")
 
 
@@ -81,20 +62,20 @@ async def test_a_withdrawn_right_closes_join_by_make_join_and_by_send_join_alone
 ) -> None:
     """The room's ACL still names FIN: what refuses is the door."""
     room_id = amna.room(**OPEN, room_version=version)
-    made = make_join(network, "FIN", room_id, "late")
+    made = network.make_join("FIN", room_id, "late")
     assert made.status == 200
     network.issue(withdrawn=("FIN",))
     await eventually(network.in_force)
-    refused = make_join(network, "FIN", room_id, "later")
+    refused = network.make_join("FIN", room_id, "later")
     assert (refused.status, refused.reason) == (403, "no-permit")
-    refused = send_join(network, "FIN", room_id, made)
+    refused = network.send_join("FIN", room_id, made)
     assert (refused.status, refused.reason) == (403, "no-permit")
     assert "state" not in refused.body
     assert "@late:fin.gov.test" not in amna.members(room_id)
     network.issue()
     await eventually(network.in_force)
     # Nothing was stored emptied: the very same event is taken once the right is back.
-    assert send_join(network, "FIN", room_id, made).status == 200
+    assert network.send_join("FIN", room_id, made).status == 200
     assert amna.members(room_id)["@late:fin.gov.test"] == "join"
 
 
@@ -111,7 +92,7 @@ async def test_an_invite_is_taken_from_whom_the_policy_lets(
     network: Network, amna: Person, version: str
 ) -> None:
     room = HostileRoom(network.hostiles["FIN"], version, join_rule="invite")
-    assert offer_invite(network, room, amna.user_id).status == 200
+    assert network.offer_invite(room, amna.user_id).status == 200
     assert amna.join(room.room_id).status == 200
     assert amna.members(room.room_id)[amna.user_id] == "join"
 
@@ -121,7 +102,7 @@ async def test_an_invite_without_a_right_is_refused_whatever_it_claims(
 ) -> None:
     war = network.hostiles["WAR"]
     honest = HostileRoom(war, version)
-    refused = offer_invite(network, honest, amna.user_id)
+    refused = network.offer_invite(honest, amna.user_id)
     assert (refused.status, refused.reason) == (403, "no-permit")
     # It claims the lowest class, our own ministry as owner, and one of us as the creator.
     forged = [
@@ -138,7 +119,7 @@ async def test_an_invite_without_a_right_is_refused_whatever_it_claims(
             "content": {"class": "unclassified", "owner": "ITT"},
         },
     ]
-    refused = offer_invite(network, HostileRoom(war, version), amna.user_id, forged)
+    refused = network.offer_invite(HostileRoom(war, version), amna.user_id, forged)
     assert (refused.status, refused.reason) == (403, "no-permit")
 
 
@@ -147,7 +128,7 @@ async def test_an_invite_that_admits_a_class_too_high_is_refused(
 ) -> None:
     label = {"class": "confidential", "owner": "FIN"}
     room = HostileRoom(network.hostiles["FIN"], "11", create={LABEL: label})
-    refused = offer_invite(network, room, amna.user_id)
+    refused = network.offer_invite(room, amna.user_id)
     assert (refused.status, refused.reason) == (403, "class-does-not-federate")
 
 
@@ -159,7 +140,7 @@ async def test_a_class_hidden_in_the_invite_is_found_after_the_join(
     fin = network.hostiles["FIN"]
     room = HostileRoom(fin, "11", state=((LABEL, label),), join_rule="invite")
     forged = [{**room.events[0]}]
-    assert offer_invite(network, room, bilal.user_id, forged).status == 200
+    assert network.offer_invite(room, bilal.user_id, forged).status == 200
     assert bilal.join(room.room_id).status == 200
     await eventually(
         lambda: room.room_id not in bilal.call("GET", "/joined_rooms").body["joined_rooms"],

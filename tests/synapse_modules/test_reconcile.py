@@ -1,0 +1,82 @@
+"""Rooms follow the policy: who lost the right is put out, and the ACL names who has it."""
+
+from typing import Any
+
+import pytest
+from hostile import HostileRoom
+from network import Network, Person
+
+pytestmark = pytest.mark.network
+
+LABEL = "org.rabta.room.class"
+OPEN = {
+    "preset": "public_chat",
+    "initial_state": [{"type": LABEL, "content": {"class": "unclassified"}}],
+}
+CIPHER = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x"}
+
+
+@pytest.fixture(scope="module")
+def amna(network: Network) -> Person:
+    network.issue()
+    network.start()
+    return network.person("amna")
+
+
+@pytest.mark.parametrize("version", ["11", "12"])
+async def test_a_withdrawn_ministry_is_out_of_the_room_and_returns_with_its_right(
+    network: Network, amna: Person, eventually: Any, version: str
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    room_id = amna.room(**OPEN, room_version=version)
+    made = network.make_join("FIN", room_id)
+    assert network.send_join("FIN", room_id, made).status == 200
+    spy = network.hostiles["FIN"].user("spy")
+    assert amna.members(room_id)[spy] == "join"
+
+    network.issue(withdrawn=("FIN",))
+    await eventually(lambda: amna.members(room_id).get(spy) == "leave", within_s=30)
+    await eventually(lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"])
+    # Nothing more is delivered to it.
+    before = len(network.board.sent)
+    assert amna.send(room_id, "m.room.encrypted", CIPHER).status == 200
+    sent = [d for d in network.board.sent[before:] if d.destination == "fin.gov.test"]
+    types = [pdu["type"] for delivery in sent for pdu in (delivery.body or {}).get("pdus", [])]
+    assert "m.room.encrypted" not in types
+
+    network.issue(open_to_law=True)
+    await eventually(
+        lambda: (
+            amna.state(room_id, "m.room.server_acl")["allow"]
+            == ["fin.gov.test", "itt.gov.test", "law.gov.test"]
+        ),
+        what="the ACL with FIN and LAW",
+    )
+    made = network.make_join("FIN", room_id)
+    assert network.send_join("FIN", room_id, made).status == 200
+    assert amna.members(room_id)[spy] == "join"
+
+
+async def test_our_people_leave_a_room_of_a_ministry_that_lost_its_right(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    room = HostileRoom(network.hostiles["FIN"], "11", join_rule="invite")
+    assert network.offer_invite(room, amna.user_id).status == 200
+    assert amna.join(room.room_id).status == 200
+    network.issue(withdrawn=("FIN",))
+    await eventually(
+        lambda: room.room_id not in amna.call("GET", "/joined_rooms").body["joined_rooms"],
+        within_s=30,
+    )
+
+    def cut() -> list[str]:
+        return [
+            line["action"]
+            for line in network.audited()
+            if line.get("room") == room.room_id and line["path"] == "reconcile"
+        ]
+
+    assert await eventually(cut) == ["leave"]
