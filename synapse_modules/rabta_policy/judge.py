@@ -14,6 +14,10 @@ from rabta_policy.verdicts import Allowed, Denied, Reason, Verdict
 
 # Looking up a member of an enumeration costs as much as a rule: these are met on every decision.
 _INVITE, _KNOCK, _PUBLISH = ActionKind.INVITE, ActionKind.KNOCK, ActionKind.PUBLISH
+_SERVER_UNKNOWN, _NO_PERMIT = ReasonCode.SERVER_UNKNOWN, ReasonCode.NO_PERMIT
+_CLASS_ABOVE_RELATION = ReasonCode.CLASS_ABOVE_RELATION
+_CLASS_ABOVE_PERMIT = ReasonCode.CLASS_ABOVE_PERMIT
+_PERMIT_NOT_IN_FORCE = ReasonCode.PERMIT_NOT_IN_FORCE
 _KNOCKS = frozenset({"knock", "knock_restricted"})
 _NO_CLASS = -1
 
@@ -74,11 +78,7 @@ def _absence(
     policy: Policy, action: Action, server_name: str, seat: Seat | None
 ) -> tuple[Reason, ...]:
     if seat is None:  # R3.
-        code = (
-            ReasonCode.ORGANISATION_NOT_BEGUN
-            if policy.knows(server_name)
-            else ReasonCode.SERVER_UNKNOWN
-        )
+        code = ReasonCode.ORGANISATION_NOT_BEGUN if policy.knows(server_name) else _SERVER_UNKNOWN
         return (Reason(code, action, server_name),)
     organisation = seat.organisation
     # R4, R5, R6: worked out when the policy was compiled.
@@ -140,10 +140,10 @@ def right_between(
     subject = f"{origin.organisation.code} to {destination.organisation.code}"
     refs = [permitted.verdict.grant.ref for permitted in met if permitted is not None]
     if refs:
-        return Reason(ReasonCode.CLASS_ABOVE_PERMIT, action, subject, ", ".join(refs))
+        return Reason(_CLASS_ABOVE_PERMIT, action, subject, ", ".join(refs))
     if leave is not None:
-        return Reason(ReasonCode.CLASS_ABOVE_RELATION, action, subject, name)
-    code = ReasonCode.PERMIT_NOT_IN_FORCE if met else ReasonCode.NO_PERMIT
+        return Reason(_CLASS_ABOVE_RELATION, action, subject, name)
+    code = _PERMIT_NOT_IN_FORCE if met else _NO_PERMIT
     return Reason(code, action, subject, name)
 
 

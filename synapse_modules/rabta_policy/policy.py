@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from sys import intern
 
 from rabta_policy.classes import RoomClass, closed_class
 from rabta_policy.document import PolicyDocument
@@ -179,7 +180,7 @@ class _Seats:
         for group, members in document.groups.items():
             if group in named:  # a group that no permit names costs nothing
                 for member in dict.fromkeys(members):
-                    self._groups[member].append(group)
+                    self._groups[member].append(intern(group))
 
     def by_code(self) -> Iterator[tuple[str, Timeline[Seat]]]:
         for code, entry in self._entries.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
+from sys import intern
 
 from rabta_policy.actions import ActionKind
 from rabta_policy.classes import ROOM_CLASSES
@@ -79,9 +80,11 @@ def permit_rights(permits: Iterable[Permit]) -> PermitRights:
     """The permits by pair of parties and action."""
     pairs: dict[tuple[str, str], list[Permit]] = defaultdict(list)
     for permit in permits:
-        pairs[permit.origin, permit.destination].append(permit)
-        if permit.direction == "both" and permit.origin != permit.destination:
-            pairs[permit.destination, permit.origin].append(permit)
+        # One string for one name: then a look-up compares addresses, and reads no letters.
+        origin, destination = intern(permit.origin), intern(permit.destination)
+        pairs[origin, destination].append(permit)
+        if permit.direction == "both" and origin != destination:
+            pairs[destination, origin].append(permit)
     return {pair: _timelines(found) for pair, found in pairs.items()}
 
 

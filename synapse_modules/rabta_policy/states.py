@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from sys import intern
 
 from rabta_policy.registry import Change, OrganisationEntry
 
@@ -32,7 +33,7 @@ class Organisation:
 def states(entry: OrganisationEntry) -> list[tuple[datetime, Organisation]]:
     """Every state of an organisation with the moment it begins, in order."""
     state = Organisation(
-        code=entry.code,
+        code=intern(entry.code),
         kind=entry.kind,
         parent=entry.parent,
         name=entry.name,

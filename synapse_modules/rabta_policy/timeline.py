@@ -21,8 +21,9 @@ class Timeline(Generic[Value]):
             if value != values[-1]:
                 starts.append(start)
                 values.append(value)
-        self.starts = starts
-        self.values = values
+        # Tuples lie in one piece of memory: among thousands of organisations that is what costs.
+        self.starts = tuple(starts)
+        self.values = tuple(values)
 
     def at(self, now: datetime) -> Value | None:
         """The value at `now`; None before the first."""
