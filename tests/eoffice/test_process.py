@@ -57,9 +57,9 @@ async def test_it_serves_until_it_is_told_to_stop_and_logs_no_content(
             return False
 
     with running(config) as process:
-        await eventually(healthy, within_s=60, what="the health page")
+        await eventually(healthy, within_s=120, what="the health page")
         second = subprocess.run(  # noqa: ASYNC221 - nothing else runs in this loop
-            [*RABTA, str(config)], capture_output=True, text=True, timeout=60, check=False
+            [*RABTA, str(config)], capture_output=True, text=True, timeout=120, check=False
         )
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
@@ -91,7 +91,7 @@ def test_what_is_missing_is_said_in_words_with_a_code(desktop: Any, spoil: Any, 
         [*RABTA, str(config)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
         env=environment,
     )

@@ -43,6 +43,7 @@ def build(
             web.get("/events", contract.feed),
             web.post("/commands", contract.commands),
             web.get("/static/style.css", style),
+            web.get("/favicon.ico", no_icon),
             *api.routes(),
             *pages.routes(),
         ]
@@ -65,6 +66,11 @@ async def style(request: web.Request) -> web.Response:
     """The one style sheet."""
     env = request.app[OFFICE].templates
     return web.Response(text=env.get_template("style.css").render(), content_type="text/css")
+
+
+async def no_icon(_: web.Request) -> web.Response:
+    """Browsers ask for an icon unbidden; there is none, and that is no fault."""
+    return web.Response(status=204)
 
 
 def _templates() -> jinja2.Environment:

@@ -14,7 +14,7 @@ FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Addresses of machines: they carry their own credentials and never a cookie.
-_MACHINES = ("/events", "/commands", "/api/", "/health", "/static/")
+_MACHINES = ("/events", "/commands", "/api/", "/health", "/static/", "/favicon.ico")
 
 _HEADERS = {
     "Content-Security-Policy": (
