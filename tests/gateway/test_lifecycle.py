@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from signedjson.key import generate_signing_key
+from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
 
 from rabta_gateway.gateway import Gateway
 from rabta_gateway.settings import Settings, SettingsError
@@ -54,6 +54,30 @@ async def test_a_policy_that_names_a_third_server_lets_it_in_and_a_later_one_out
     statuses = [answer.status for answer in (before, named, suspended, removed)]
     assert statuses == [403, 200, 403, 403]
     assert len(seen) == 1
+
+
+async def test_a_key_is_rotated_by_pinning_both_then_the_new_one_alone(network: Any) -> None:
+    port, seen = await network.recorder()
+    fin = network.members[FIN]
+    old, new = fin.key, generate_signing_key("2")
+    gateway = await network.gateway(upstream_port=port)
+
+    async def statuses() -> list[int]:
+        found = []
+        for fin.key in (old, new):
+            found.append((await send(network, gateway)).status)
+        return found
+
+    before = await statuses()
+    fin.pinned = fin.pinned | {"ed25519:2": encode_verify_key_base64(get_verify_key(new))}
+    await reload(network, gateway)
+    both = await statuses()
+    del fin.pinned["ed25519:1"]
+    await reload(network, gateway)
+    after = await statuses()
+
+    assert [before, both, after] == [[200, 403], [200, 200], [403, 200]]
+    assert len(seen) == 4
 
 
 async def test_outbound_follows_the_policy_to_a_new_address(network: Any) -> None:

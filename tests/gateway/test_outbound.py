@@ -25,7 +25,7 @@ def no_name_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail the test when anything asks for the address of a name."""
 
     def refuse(host: Any, *args: Any, **further: Any) -> Any:
-        if host not in {"127.0.0.1", "127.0.0.2", None, ""}:
+        if host not in {"127.0.0.1", "127.0.0.2", "::1", None, ""}:
             raise AssertionError(f"somebody asked for the address of {host!r}")
         return real(host, *args, **further)
 
@@ -211,6 +211,25 @@ async def test_an_address_that_is_a_name_is_refused(network: Any) -> None:
     answer = await network.ask_out(gateway, "PUT", SEND, body=BODY)
 
     assert (answer.status, answer.reason) == (403, "address-not-an-ip")
+
+
+async def test_an_ipv6_address_of_the_policy_is_reached(network: Any) -> None:
+    arrived: list[Any] = []
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    tls = network.tls_server(FIN)
+    tls.sni_callback = lambda _socket, name, _context: arrived.append(name)
+    server = await asyncio.start_server(note, "::1", 0, ssl=tls)
+    network.members[FIN].host = "::1"
+    network.members[FIN].port = server.sockets[0].getsockname()[1]
+    gateway = await network.gateway()
+
+    await network.ask_out(gateway, "PUT", SEND, body=BODY)
+    server.close()
+
+    assert arrived[0] == FIN
 
 
 async def test_a_silent_peer_is_told_as_504(network: Any) -> None:
