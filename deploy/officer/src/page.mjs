@@ -1,12 +1,13 @@
 // The officer's page: which screen is shown, in which language, for which account.
 // config.json beside the page: {"homeservers": {SERVER NAME: CLIENT URL, ...}}; the first is offered first.
+import { HttpApiEvent } from "matrix-js-sdk";
 import { logger } from "matrix-js-sdk/lib/logger.js";
 import { Desk } from "./desk.mjs";
 import { h } from "./dom.mjs";
 import { signDevice, signInForm } from "./entrance.mjs";
 import { RecoveryKeys, deviceSigned } from "./identity.mjs";
 import { forgetAccount, keepAccount, keptAccount, onlyTab, storePrefix } from "./kept.mjs";
-import { openSession, signIn, signOut } from "./session.mjs";
+import { forget, openSession, signIn, signOut } from "./session.mjs";
 import { explain, speaker } from "./words.mjs";
 
 logger.setLevel("warn", false);
@@ -64,10 +65,16 @@ async function enter(form) {
 
 async function open(account, password) {
   sentence("starting");
-  client = await openSession(account, { storePrefix: storePrefix(account), recoveryKeys });
-  // A device that its owner has not signed is never given a desk: nobody would accept its words.
-  if (!(await deviceSigned(client)))
-    await signDevice(voice(), client, recoveryKeys, password, (element) => screen(() => element));
+  try {
+    client = await openSession(account, { storePrefix: storePrefix(account), recoveryKeys });
+    client.on(HttpApiEvent.SessionLoggedOut, ended);
+    // A device that its owner has not signed never gets a desk: nobody would accept its words.
+    if (!(await deviceSigned(client)))
+      await signDevice(voice(), client, recoveryKeys, password, (element) => screen(() => element));
+  } catch (error) {
+    await (error.errcode === "M_UNKNOWN_TOKEN" ? ended() : failed(error));
+    return;
+  }
   screen((words) => {
     desk?.stop();
     desk = new Desk(client, words, { signOut: leave });
@@ -75,18 +82,40 @@ async function open(account, password) {
   });
 }
 
+function failed(error) {
+  screen(({ say, explain }) =>
+    h(
+      "main",
+      { class: "failed" },
+      h("p", { role: "alert", class: "fault" }, explain(error)),
+      h("button", { type: "button", onclick: () => location.reload() }, say("tryAgain")),
+    ),
+  );
+}
+
 async function leave() {
-  desk?.stop();
-  desk = null;
+  client.off(HttpApiEvent.SessionLoggedOut, ended);
+  await signOut(client, storePrefix(keptAccount())).catch(() => {}); // it may have ended already
+  toEntrance();
+}
+
+// The homeserver has ended the session: what this browser kept of it is of no more use.
+async function ended() {
   const account = keptAccount();
+  if (client && account) await forget(client, storePrefix(account)).catch(() => {});
+  toEntrance();
+}
+
+function toEntrance() {
+  desk?.stop();
+  desk = client = null;
   forgetAccount();
-  await signOut(client, storePrefix(account)).catch(() => {}); // the token may have ended already
+  history.replaceState(null, "", location.pathname);
   entrance();
 }
 
 if (await onlyTab()) {
   const account = keptAccount();
-  // A session that the homeserver has ended meanwhile leads to the entrance.
-  if (account) await open(account).catch(() => (forgetAccount(), entrance()));
+  if (account) await open(account);
   else entrance();
 } else sentence("anotherTab");

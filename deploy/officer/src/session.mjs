@@ -56,7 +56,7 @@ async function firstSync(client) {
     const seen = (state, _before, data) => {
       if (state === SyncState.Prepared || state === SyncState.Syncing) resolve();
       else if (state === SyncState.Error)
-        reject(new Refusal("sync-failed", String(data?.error?.message)));
+        reject(data?.error ?? new Refusal("sync-failed", "the first sync failed"));
       else return;
       client.off(ClientEvent.Sync, seen);
     };
@@ -66,12 +66,17 @@ async function firstSync(client) {
   await synced;
 }
 
-/** End the session on the server and forget its keys, in memory and under storePrefix. */
+/** Stop, and forget the session's keys, in memory and under storePrefix. */
+export async function forget(client, storePrefix) {
+  client.stopClient();
+  await client.clearStores(storePrefix ? { cryptoDatabasePrefix: storePrefix } : undefined);
+}
+
+/** End the session on the server and forget it. */
 export async function signOut(client, storePrefix) {
   try {
     await client.logout(true);
   } finally {
-    client.stopClient();
-    await client.clearStores(storePrefix ? { cryptoDatabasePrefix: storePrefix } : undefined);
+    await forget(client, storePrefix);
   }
 }

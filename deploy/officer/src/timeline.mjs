@@ -43,7 +43,7 @@ function article(message, { say, me, polls, actions }) {
     "header",
     {},
     h("bdi", { class: "sender" }, message.sender),
-    h("time", { datetime: time.toISOString() }, moment(time)),
+    h("time", { datetime: time.toISOString(), dir: "auto" }, moment(time)),
     message.edited ? h("span", { class: "edited" }, say("edited")) : null,
     h(
       "span",

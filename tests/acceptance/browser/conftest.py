@@ -60,16 +60,23 @@ class Person:
 
     async def clear_event(self, room: str, content: Mapping[str, Any]) -> str:
         """What a server's administrator could write in this person's name: a clear-text message."""
+        path = f"rooms/{room}/send/m.room.message/forged-{free_port()}"
+        return str((await self._call("PUT", path, dict(content)))["event_id"])
+
+    async def log_out_everywhere(self) -> None:
+        """What an administrator does when a device was lost."""
+        await self._call("POST", "logout/all", {})
+
+    async def _call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         login = {"type": "m.login.password", "user": self.name, "password": PASSWORD}
         base = f"{self.homeserver.client_url}/_matrix/client/v3"
         async with aiohttp.ClientSession() as http:
             async with http.post(f"{base}/login", json=login) as answer:
                 token = (await answer.json())["access_token"]
             headers = {"Authorization": f"Bearer {token}"}
-            path = f"{base}/rooms/{room}/send/m.room.message/forged-{free_port()}"
-            async with http.put(path, json=dict(content), headers=headers) as answer:
+            async with http.request(method, f"{base}/{path}", json=body, headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
-                return str((await answer.json())["event_id"])
+                return dict(await answer.json())
 
 
 @pytest.fixture(scope="module")

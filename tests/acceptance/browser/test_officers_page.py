@@ -208,6 +208,31 @@ async def test_a_reload_keeps_the_device_and_signing_out_leaves_nothing(
     assert await desk.page.evaluate(left) == [0, None]
 
 
+async def test_a_session_that_the_homeserver_ends_leads_back_to_the_entrance(
+    desk: Any, person: Any
+) -> None:
+    ousted = await person("rashid")
+    await desk.enter(ousted)
+    await ousted.log_out_everywhere()
+    await desk.page.get_by_label("Password").wait_for()
+    left = "indexedDB.databases().then(all => [all.length, localStorage['rabta-account']])"
+    assert await desk.page.evaluate(left) == [0, None]
+
+
+async def test_a_homeserver_that_is_down_is_told_and_the_device_is_kept(
+    desk: Any, officer: Any, homeserver: Homeserver
+) -> None:
+    await desk.enter(officer)
+    device = await desk.device_signed()
+    await desk.page.route(f"{homeserver.client_url}/**", lambda route: route.abort())
+    await desk.page.reload()
+    await desk.page.get_by_text("The homeserver does not answer.").wait_for()
+    await desk.page.unroute(f"{homeserver.client_url}/**")
+    await desk.page.get_by_role("button", name="Try again").click()
+    await desk.ready()
+    assert await desk.device_signed() == device
+
+
 async def test_a_second_tab_is_sent_to_the_first(desk: Any, officer: Any) -> None:
     await desk.enter(officer)
     second = await desk.page.context.new_page()
