@@ -36,8 +36,8 @@ class _Walk:
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines[path] = line
-        if id(node) in self._seen or len(path) > _MAX_DEPTH:
-            self._fault(path, line, "repeats another part by an alias, or nests too deep.")
+        if id(node) in self._seen:
+            self._fault(path, line, "repeats another part by an alias.")
             return None
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node.value, plain=node.style in (None, ""))
@@ -73,6 +73,18 @@ def _scalar(text: str, *, plain: bool) -> str | int | bool | None:
     return int(text) if plain and _INTEGER.fullmatch(text) else text
 
 
+def _measure(text: str) -> None:
+    # PyYAML's C composer recurses without a limit; a deep text would end the process.
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise ValueError
+
+
 def read_yaml(text: str) -> tuple[Plain, dict[Path, int]]:
     """Read YAML (JSON is YAML) into plain values.
 
@@ -83,10 +95,11 @@ def read_yaml(text: str) -> tuple[Plain, dict[Path, int]]:
         PolicyError: `policy-malformed`, with every duplicate key and alias.
     """
     try:
+        _measure(text)
         node = yaml.compose(text, Loader=_LOADER)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it cannot be read"
+        problem = getattr(error, "problem", None) or "it cannot be read, or nests too deep"
         line = mark.line + 1 if mark is not None else None
         fault = Fault("", f"is not YAML: {problem}.", "Mend the text at that line.", line)
         raise PolicyError([fault]) from None

@@ -62,6 +62,14 @@ def test_a_key_is_never_overwritten(keys: list[Path]) -> None:
     assert keys[0].read_bytes() == before
 
 
+def test_a_threshold_that_no_keys_can_reach_is_not_written(tmp_path: Path) -> None:
+    authority = tmp_path / "authority.yaml"
+    result = rabta("keygen", "a", tmp_path / "a.key", "--authority", authority, "--threshold", 2)
+    assert result.exit_code == 2
+    assert not authority.exists()
+    assert not (tmp_path / "a.key").exists()
+
+
 def test_two_people_sign_one_file_after_the_other_and_a_server_believes_it(
     draft: Path, keys: list[Path], tmp_path: Path
 ) -> None:

@@ -62,6 +62,9 @@ def keygen(
     key_id = f"ed25519:{version}"
     if key_id in pinned["keys"]:
         fail([Fault("keys", f"has {key_id} already.", "Choose another.")], str(authority_file))
+    if (threshold or 0) > len(pinned["keys"]) + 1:
+        cure = "Set the threshold with the key that makes up the number."
+        fail([Fault("--threshold", "is above the number of keys.", cure)], "keygen")
     key = generate_signing_key(version)
     text = StringIO()
     write_signing_keys(text, [key])
