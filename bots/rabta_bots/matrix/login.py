@@ -59,8 +59,14 @@ async def _with_password(
         raise MatrixError("login-refused", refused.detail, permanent=True) from refused
     wire.access_token = str(answer.get("access_token"))
     with engine.begin() as connection:
+        # The server may have dropped the device with its token: its keys are published and signed
+        # again. They are the same keys, so nobody sees a change.
         connection.execute(
-            update(tables.account).values(access_token=seal.seal(_PLACE, wire.access_token))
+            update(tables.account).values(
+                access_token=seal.seal(_PLACE, wire.access_token),
+                shared=False,
+                device_signed=False,
+            )
         )
     return _own_device(settings, engine, device_id, answer.get("user_id"), answer.get("device_id"))
 

@@ -369,7 +369,7 @@ class Running:
     def __init__(self, client: MatrixClient) -> None:
         self.client = client
         self.pokes = 0
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> MatrixClient:
         await self.client.start()
@@ -380,18 +380,18 @@ class Running:
         def poke() -> None:
             self.pokes += 1
 
-        self._task = asyncio.create_task(self.client.sync_forever(poke))
+        self.task = asyncio.create_task(self.client.sync_forever(poke))
 
     async def stop(self) -> None:
         await self.client.stop()
-        if self._task is not None:
-            await self._task
-            self._task = None
+        if self.task is not None:
+            await self.task
+            self.task = None
 
 
 @pytest.fixture
 async def run(clock: Clock) -> AsyncIterator[Callable[..., Any]]:
-    """`await run(settings, engine)` starts a client; all are stopped at the end."""
+    """Start clients with their sync loops; all are stopped at the end."""
     running: list[Running] = []
 
     async def start(settings: MatrixSettings, engine: Engine) -> Running:
@@ -407,7 +407,7 @@ async def run(clock: Clock) -> AsyncIterator[Callable[..., Any]]:
 
 @pytest.fixture
 async def officer(homeserver: Homeserver) -> AsyncIterator[Callable[..., Any]]:
-    """`await officer()` registers a person and signs in; `officer(of=other)` another device."""
+    """Register and sign in people; `of=` signs in another device of one of them."""
     made: list[Officer] = []
 
     async def make(of: Officer | None = None, *, signed: bool = True, keys: int = 20) -> Officer:
@@ -510,12 +510,12 @@ class Parts:
 async def parts(
     engine: Engine, clock: Clock, scripted: Scripted
 ) -> AsyncIterator[Callable[[], Any]]:
-    """`await parts()` gives the parts on the test's database; again, as after a restart."""
+    """Give the parts on the test's database; called again, as after a restart."""
     seal = Seal(os.urandom(32))
     made: list[Parts] = []
 
-    async def make() -> Parts:
-        made.append(Parts(engine, clock, scripted.url, seal))
+    async def make(database: Engine = engine) -> Parts:
+        made.append(Parts(database, clock, scripted.url, seal))
         await made[-1].wire.open()
         return made[-1]
 
@@ -637,13 +637,13 @@ class Phone:
 
 @pytest.fixture
 def phone() -> Callable[..., Phone]:
-    """`phone(user_id, device_id)`."""
+    """Make a device by `phone(user_id, device_id)`."""
     return lambda user_id="@officer:itt.gov.test", device_id="PHONE": Phone(user_id, device_id)
 
 
 @pytest.fixture
 def meet() -> Callable[..., Any]:
-    """`await meet(bridge, *people)`: a room of the bridge that the people have joined."""
+    """Give the id of a new room of the bridge that the people have joined."""
 
     async def make(bridge: MatrixClient, *people: Officer) -> str:
         room_id = await bridge.create_room(

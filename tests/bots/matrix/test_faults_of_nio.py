@@ -28,7 +28,7 @@ KEY = "A" * 43
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Olm]:
-    """nio's own Olm machine on its own store."""
+    """Give the Olm machine of nio on the store of nio."""
     store = SqliteStore("@bridge:itt.gov.test", "RABTADEVICE", str(tmp_path), "k" * 43)
     yield Olm("@bridge:itt.gov.test", "RABTADEVICE", store)
     store.database.close()

@@ -54,6 +54,7 @@ async def test_synapse_shows_it_cross_signed_and_a_restart_changes_nothing(
 
 
 async def test_the_recovery_key_brings_the_same_identity_to_an_empty_disk(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     empty_disk: Engine,
@@ -83,6 +84,7 @@ async def test_the_recovery_key_brings_the_same_identity_to_an_empty_disk(
 
 
 async def test_an_empty_disk_without_the_recovery_key_stops_and_resets_nothing(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     empty_disk: Engine,
@@ -105,6 +107,7 @@ async def test_an_empty_disk_without_the_recovery_key_stops_and_resets_nothing(
 
 
 async def test_somebody_elses_identity_under_our_name_ends_it_at_once_and_at_every_start(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -117,11 +120,11 @@ async def test_somebody_elses_identity_under_our_name_ends_it_at_once_and_at_eve
     assert settings.password_file is not None
     thief.user_id, thief.password = settings.user_id, settings.password_file.read_text()
     thief.token = None
-    task = running._task
+    task = running.task
     await thief.sign_in()
     await eventually(task.done, within_s=20, what="the end of the sync loop")
     assert task.exception().reason == "identity-not-ours"
-    running._task = None
+    running.task = None
     await running.stop()
     refused = await _refusal(settings, engine, clock)
     assert (refused.reason, refused.permanent) == ("identity-not-ours", True)
@@ -177,7 +180,13 @@ async def test_a_wrong_store_key_and_another_account_are_refused(
 
 
 async def test_nothing_secret_stands_open_in_the_database(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, eventually: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
 ) -> None:
     person = await officer()
     running = await run(settings, engine)
@@ -194,3 +203,28 @@ async def test_nothing_secret_stands_open_in_the_database(
         )
     assert "matrix_received" in tables_of_ours
     assert [word for word in (token, "return with remarks", "remarks") if word in dump] == []
+
+
+async def test_a_device_the_server_threw_out_comes_back_as_the_same_signed_device(
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
+    text: Make,
+) -> None:
+    person = await officer()
+    running = await run(settings, engine)
+    room_id = await meet(running.client, person)
+    before = await _identity(person, settings.user_id)
+    await running.client._wire.call("POST", "logout", body={})
+    await eventually(running.task.done, within_s=20, what="the end of the sync loop")
+    assert running.task.exception().reason == "token-refused"
+    running.task = None
+    again = (await run(settings, engine)).client
+    assert await _identity(person, settings.user_id) == before
+    await again.send(room_id, text("File"), txn_id="rb-1")
+    await person.sync()
+    assert person.bodies() == ["File"]

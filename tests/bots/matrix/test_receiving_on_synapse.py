@@ -1,9 +1,8 @@
 """Reading, against a real Synapse: nothing lost, nothing twice, no stranger believed."""
 
-import os
+import asyncio
 import secrets
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ Make = Callable[..., Any]
 
 
 async def test_thirty_commands_sent_while_it_was_down_are_all_received_in_order(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -44,6 +44,7 @@ async def test_thirty_commands_sent_while_it_was_down_are_all_received_in_order(
 
 
 async def test_malformed_to_device_events_from_a_stranger_do_not_stop_it(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -75,6 +76,7 @@ async def test_malformed_to_device_events_from_a_stranger_do_not_stop_it(
 
 
 async def test_with_its_one_time_keys_drained_it_is_still_reached_and_recovers(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -110,6 +112,7 @@ async def test_with_its_one_time_keys_drained_it_is_still_reached_and_recovers(
 
 
 async def test_a_command_whose_key_comes_late_is_kept_and_read_when_it_comes(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -134,6 +137,7 @@ async def test_a_command_whose_key_comes_late_is_kept_and_read_when_it_comes(
 
 
 async def test_a_replayed_ciphertext_is_received_once_also_after_a_restart(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -159,7 +163,13 @@ async def test_a_replayed_ciphertext_is_received_once_also_after_a_restart(
 
 
 async def test_what_is_said_in_clear_in_an_encrypted_room_is_marked_so(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, eventually: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
 ) -> None:
     person = await officer()
     bridge = (await run(settings, engine)).client
@@ -172,7 +182,13 @@ async def test_what_is_said_in_clear_in_an_encrypted_room_is_marked_so(
 
 
 async def test_a_command_from_a_device_that_its_owner_did_not_sign_is_marked_unsigned(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, eventually: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
 ) -> None:
     person = await officer()
     bridge = (await run(settings, engine)).client
@@ -245,6 +261,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("step", ["before-flush", "before-commit", "after-commit"])
 async def test_killed_at_any_step_of_a_sync_it_has_the_command_exactly_once(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -253,7 +270,6 @@ async def test_killed_at_any_step_of_a_sync_it_has_the_command_exactly_once(
     eventually: Make,
     texts: Make,
     step: str,
-    tmp_path: Path,
 ) -> None:
     person = await officer()
     first = await run(settings, engine)
@@ -261,14 +277,17 @@ async def test_killed_at_any_step_of_a_sync_it_has_the_command_exactly_once(
     await first.stop()
     await person.write(room_id, "approve", to=settings.user_id)
     database = Path(str(engine.url.database))
-    child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, settings.model_dump_json(), str(database), step],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _CHILD,
+        settings.model_dump_json(),
+        str(database),
+        step,
+        stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
     )
-    await eventually(lambda: child.poll() is not None, within_s=60, what="the child's death")
-    assert child.returncode == -signal.SIGKILL
+    assert await asyncio.wait_for(child.wait(), 200) == -signal.SIGKILL
     with engine.begin() as connection:
         stored = connection.execute(tables.received.select()).all()
     assert len(stored) == (1 if step == "after-commit" else 0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from rabta_bots.matrix import MatrixClient, MatrixError, MatrixSettings, SenderTrust, tables
+from rabta_bots.matrix import MatrixError, MatrixSettings, SenderTrust, tables
 from rabta_deploy.homeserver import Homeserver
 
 pytestmark = pytest.mark.network
@@ -22,6 +22,7 @@ async def _refusal(work: Any) -> MatrixError:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 async def test_a_card_is_read_by_libolm_and_its_answer_is_known_as_signed(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -62,7 +63,7 @@ async def test_a_card_is_read_by_libolm_and_its_answer_is_known_as_signed(
 
 
 async def test_in_a_room_of_version_12_cards_and_answers_pass_as_well(
-    homeserver_factory: Make,
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -105,7 +106,7 @@ async def test_in_a_room_of_version_12_cards_and_answers_pass_as_well(
 
 
 async def test_a_device_injected_under_an_officers_account_gets_a_refusal_and_no_key(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
+    *, settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
 ) -> None:
     person = await officer()
     bridge = (await run(settings, engine)).client
@@ -121,7 +122,14 @@ async def test_a_device_injected_under_an_officers_account_gets_a_refusal_and_no
 
 
 async def test_a_new_signed_phone_reads_the_very_next_card(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
+    text: Make,
 ) -> None:
     person = await officer()
     bridge = (await run(settings, engine)).client
@@ -132,22 +140,15 @@ async def test_a_new_signed_phone_reads_the_very_next_card(
     await new.sync()
     # The announcement comes by sync; only then can anybody know of the phone.
     await person.write(room_id, "a mark", to=bridge.user_id)
-    await _until_received(bridge)
+    await eventually(bridge.received)
     await bridge.send(room_id, text("two"), txn_id="rb-2")
     await new.sync()
     await person.sync()
     assert (person.bodies(), new.bodies()) == (["one", "two"], ["two"])
 
 
-async def _until_received(bridge: MatrixClient) -> None:
-    import asyncio
-
-    async with asyncio.timeout(20):
-        while not bridge.received():
-            await asyncio.sleep(0.05)
-
-
 async def test_a_new_identity_gets_nothing_until_a_person_acknowledged_it(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -179,7 +180,13 @@ async def test_a_new_identity_gets_nothing_until_a_person_acknowledged_it(
 
 
 async def test_a_room_without_encryption_gets_nothing(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, eventually: Make, text: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    eventually: Make,
+    text: Make,
 ) -> None:
     person = await officer()
     allowed = settings.model_copy(update={"allowed_inviters": (person.user_id,)})
@@ -198,7 +205,14 @@ async def test_a_room_without_encryption_gets_nothing(
 
 
 async def test_a_card_waits_while_nobody_in_the_room_has_a_signed_device(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
+    text: Make,
 ) -> None:
     person = await officer(signed=False)
     bridge = (await run(settings, engine)).client
@@ -207,13 +221,14 @@ async def test_a_card_waits_while_nobody_in_the_room_has_a_signed_device(
     assert (refused.reason, refused.permanent) == ("no-reader", False)
     await person.make_identity()
     await person.write(room_id, "I am here", to=bridge.user_id)
-    await _until_received(bridge)
+    await eventually(bridge.received)
     await bridge.send(room_id, text("File"), txn_id="rb-1")
     await person.sync()
     assert person.bodies() == ["File"]
 
 
 async def test_a_repeated_transaction_is_one_event_with_one_ciphertext(
+    *,
     settings: MatrixSettings,
     engine: Engine,
     run: Make,
@@ -241,7 +256,14 @@ async def test_a_repeated_transaction_is_one_event_with_one_ciphertext(
 
 
 async def test_keys_rotate_as_the_room_asks_and_when_somebody_leaves(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
+    text: Make,
 ) -> None:
     person, other = await officer(), await officer()
     bridge = (await run(settings, engine)).client
@@ -253,7 +275,7 @@ async def test_keys_rotate_as_the_room_asks_and_when_somebody_leaves(
     members = await bridge.members(room_id)
     assert members[other.user_id] == "join"
     await person.write(room_id, "a mark", to=bridge.user_id)
-    await _until_received(bridge)
+    await eventually(bridge.received)
     for number in range(5):
         await bridge.send(room_id, text(str(number)), txn_id=f"rb-{number}")
     await person.sync()
@@ -269,7 +291,14 @@ async def test_keys_rotate_as_the_room_asks_and_when_somebody_leaves(
 
 
 async def test_keys_may_be_handed_on_only_where_history_is_shared(
-    settings: MatrixSettings, engine: Engine, run: Make, officer: Make, meet: Make, text: Make
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    eventually: Make,
+    text: Make,
 ) -> None:
     person = await officer()
     bridge = (await run(settings, engine)).client
@@ -281,7 +310,7 @@ async def test_keys_may_be_handed_on_only_where_history_is_shared(
         body={"history_visibility": "joined"},
     )
     await person.write(room_id, "a mark", to=bridge.user_id)
-    await _until_received(bridge)
+    await eventually(bridge.received)
     await bridge.send(room_id, text("two"), txn_id="rb-2")
     await person.sync()
     flags = [one.get("shared_history") for one in person.room_key_contents]
@@ -289,6 +318,7 @@ async def test_keys_may_be_handed_on_only_where_history_is_shared(
 
 
 async def test_the_homeserver_stores_ciphertext_only(
+    *,
     homeserver: Homeserver,
     settings: MatrixSettings,
     engine: Engine,
