@@ -49,6 +49,7 @@ log = structlog.get_logger("rabta.bridge")
 WATCH_SECONDS = 0.5
 ALIGN_SECONDS = 2.0
 REQUEST_SECONDS = 30
+FEED_AGAIN_SECONDS = 1.0
 
 
 class Bridge:
@@ -252,7 +253,7 @@ class Bridge:
             log.warning("directory-refused", faults=[fault.path for fault in error.faults])
         return False
 
-    async def _feed(self) -> bool:
+    async def _feed(self) -> bool | float:
         for source, catching_up in self._catching_up.items():
             try:
                 added = await catching_up.read_to_end()
@@ -260,8 +261,7 @@ class Bridge:
                 log.warning("feed-not-read", source=source, reason=error.reason)
                 if catching_up.complete_since is None:
                     # Without the charges of the past nobody holds anything: try soon again.
-                    await asyncio.sleep(1)
-                    return not self._stop.is_set()
+                    return FEED_AGAIN_SECONDS
                 continue
             if added:
                 self.metrics.events.labels(via="feed").inc(added)

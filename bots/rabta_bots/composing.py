@@ -16,6 +16,7 @@ from rabta_bots.names import transaction_id
 from rabta_bots.officers import Officer, holder_now, officer_of_user
 from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
+from rabta_bots.store.outbox import NO_HOLDER
 from rabta_bots.store.posts import post_names
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import Grade
@@ -94,7 +95,7 @@ class Composer:
             return Permanent("closed-before-shown")
         held = holder_now(connection, self.directory, card.post_id, self.now)
         if held is None:
-            return without_reader("no-holder", self.now)
+            return without_reader(NO_HOLDER, self.now)
         charge, officer = held
         refusal = self._may_reach(officer, card.room_class)
         if refusal is not None:

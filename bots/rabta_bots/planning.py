@@ -53,7 +53,7 @@ class Planner:
         event = Event.model_validate(row.event) if row.event else None
         changed = False
         if event is not None:
-            changed = self._charge(connection, event) or changed
+            changed = self._charge(connection, event)
             changed = self._close_cards(connection, event, now) or changed
         allowed = allowance(self.policy, grade)
         if allowed is None:

@@ -13,7 +13,7 @@ LONGEST = timedelta(minutes=5)
 WITHOUT_READER = timedelta(seconds=15)
 
 # The reader is not there yet: the file's other cards need not wait for him.
-READERLESS = frozenset({"no-reader", "no-holder", "no-account", "identity-changed"})
+READERLESS = frozenset({"no-reader", "identity-changed"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rabta_bots.officers import holder_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import expire_cards, hand_over
 from rabta_bots.store.opening import in_store
+from rabta_bots.store.outbox import posts_without_reader, wake_waiting
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.rooms import (
     PostRoom,
@@ -76,6 +77,9 @@ class PostRooms:
             for post_id in posts_with_cards(connection):
                 held = holder_now(connection, directory, post_id, now)
                 hand_over(connection, post_id, held[1].user_id if held else None, now)
+            for post_id in posts_without_reader(connection):
+                if holder_now(connection, directory, post_id, now) is not None:
+                    wake_waiting(connection, post_id, now)
             expire_cards(connection, now)
             return moved
 

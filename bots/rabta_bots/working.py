@@ -16,11 +16,12 @@ class Worker:
 
     Args:
         name: For the log.
-        work: Does what there is to do; True when there may be more at once.
+        work: Does what there is to do; True when there may be more at once, a number of seconds
+            when it wants to look again sooner or later than usual.
         interval: Seconds between two looks without being woken.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[bool]], interval: float) -> None:
+    def __init__(self, name: str, work: Callable[[], Awaitable[bool | float]], interval: float) -> None:
         self.name = name
         self._work = work
         self._interval = interval
@@ -40,10 +41,11 @@ class Worker:
         """Work until `stop`."""
         while not self._stopping:
             self._wake.clear()
-            wait = self._interval
             try:
-                if await self._work():
+                answer = await self._work()
+                if answer is True:
                     continue
+                wait = answer or self._interval
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever fails in it
                 log.error(  # noqa: TRY400 - the trace would quote words that hold content
                     "worker-failed",

@@ -31,9 +31,7 @@ def ministry(tmp_path: Path, hands: Hands) -> Ministry:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def any_ministry(
-    request: pytest.FixtureRequest, tmp_path: Path, hands: Hands
-) -> Ministry:
+def any_ministry(request: pytest.FixtureRequest, tmp_path: Path, hands: Hands) -> Ministry:
     """A ministry whose store is SQLite, and one whose store is PostgreSQL."""
     if request.param == "sqlite":
         return Ministry(tmp_path, hands)

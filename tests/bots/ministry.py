@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import trustme
 import yaml
 from recorder import Recorder
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
@@ -19,7 +21,7 @@ from rabta_bots.bridge import Bridge
 from rabta_bots.settings import Settings, parse_settings
 from rabta_bots.store.opening import open_store
 from rabta_contract import Event, SigningSecrets, batch_bytes, event_bytes, sign
-from rabta_policy import load_document, sign_document
+from rabta_policy import Address, Server, fill_servers, load_document, sign_document
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 7, 14, 10, 0, tzinfo=UTC)
@@ -39,6 +41,23 @@ PERSONS = {
     "p-3": {"user_id": CHAUDHRY, "name": "Chaudhry Imran", "language": "ur"},
     "p-6": {"user_id": FARAH, "name": "Farah Qureshi"},
 }
+
+
+@functools.cache
+def authority() -> str:
+    """A CA as PEM."""
+    return trustme.CA().cert_pem.bytes().decode()
+
+
+@functools.cache
+def pinned_servers() -> dict[str, Server]:
+    """The two ministries' servers as the policy pins them."""
+    servers = {}
+    for code, name, port in (("ITT", "itt.gov.test", 8448), ("FIN", "fin.gov.test", 8449)):
+        key = encode_verify_key_base64(get_verify_key(generate_signing_key("a")))
+        address = Address(host="127.0.0.1", port=port)
+        servers[code] = Server(name=name, address=address, verify_keys={"ed25519:a": key})
+    return servers
 
 
 class Hands:
@@ -96,7 +115,7 @@ class Ministry:
             "issued_at": "2026-01-01T00:00:00+05:00",
             "not_after": "2027-01-01T00:00:00+05:00",
         }
-        document |= changes
+        document = fill_servers(document, pinned_servers()) | {"tls_ca": authority()} | changes
         fresh = self.home / "policy.fresh"
         fresh.write_bytes(sign_document(document, self._key))
         fresh.replace(self.home / "policy.json")
@@ -130,7 +149,7 @@ class Ministry:
                 "command_secret_file": str(self.home / "command.secret"),
                 "feed_token_file": str(self.home / "feed.token"),
             },
-            "intake": {"gap_wait_seconds": 0},
+            "intake": {"gap_wait_seconds": 0, "max_body_bytes": 65536},
             "poll_interval_seconds": 0.05,
         } | changes
 
@@ -165,7 +184,8 @@ class Running:
         kind = "application/cloudevents+json" if len(events) < 2 else None
         signed = sign(
             webhook_id or (events[0].id if events else "wh-1"),
-            body,
+            # Bytes that are no text cannot be signed: they arrive with a wrong signature.
+            body.decode("utf-8", "replace").encode(),
             SigningSecrets.parse(secret),
             self.hands(),
         )

@@ -116,9 +116,7 @@ async def test_a_look_after_holder_is_offered_no_decision_and_refused_one(
         assert decisions(place, file_id) == []
 
 
-async def test_a_card_whose_file_has_moved_on_is_stale(
-    ministry: Ministry, eventually: Any
-) -> None:
+async def test_a_card_whose_file_has_moved_on_is_stale(ministry: Ministry, eventually: Any) -> None:
     async with office(ministry) as place:
         file_id = place.open_file()
         place.put_up(file_id)

@@ -170,7 +170,7 @@ def _rows(event: Event, language: str, zone: ZoneInfo, limit: int) -> Iterator[R
     if remarks:
         yield row(N_("Remarks"), shortened(remarks, limit, language))
     yield row(N_("Classification"), say(language, GRADES[data.classification]))
-    yield row(N_("Priority"), say(language, PRIORITIES[data.priority]))
+    yield row(N_("Urgency"), say(language, PRIORITIES[data.priority]))
     if data.deadline:
         due = moment(language, data.deadline.due, zone)
         yield row(N_("Due"), f"{due} ({say(language, DEADLINE_KINDS[data.deadline.kind])})")

@@ -89,7 +89,7 @@ def parse(text: str) -> Said | Misread:
     """
     if len(text) > LONGEST:
         return Misread.TOO_LONG
-    cleaned = clean_text(text).strip()
+    cleaned = clean_text(text).replace(_ZERO_WIDTH_SPACE, "").strip()
     tokens = list(re.finditer(r"\S+", cleaned))
     folded = [_word(token.group()) for token in tokens]
     found = _verb(folded)
@@ -130,6 +130,7 @@ def spoken(body: str, *, reply: bool) -> str:
 _SHAPES = str.maketrans(
     {"ي": "ی", "ى": "ی", "ك": "ک", "ه": "ہ", "ة": "ہ", "ۃ": "ہ", "ۂ": "ہ", "أ": "ا"}
 )
+_ZERO_WIDTH_SPACE = "\u200b"
 _TRAILING = ".,:;!۔،؛"
 
 

@@ -6,12 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
-from rabta_bots.store.tables import outbox
+from rabta_bots.store.tables import cards, outbox
 
 PENDING = "pending"
 WAITING = "waiting"
 SENT = "sent"
 DEAD = "dead"
+
+# The reason of a row that waits for somebody to hold its post.
+NO_HOLDER = "no-holder"
 
 
 def enqueue_card(
@@ -166,4 +169,33 @@ def try_again(
             next_at=at,
             reason=reason,
         )
+    )
+
+
+def posts_without_reader(connection: Connection) -> Sequence[str]:
+    """The posts whose cards wait because nobody with an account held them."""
+    return (
+        connection.execute(
+            select(cards.c.post_id)
+            .join(outbox, outbox.c.card_id == cards.c.card_id)
+            .where(outbox.c.state == WAITING, outbox.c.reason == NO_HOLDER)
+            .distinct()
+        )
+        .scalars()
+        .all()
+    )
+
+
+def wake_waiting(connection: Connection, post_id: str, now: datetime) -> None:
+    """Try the cards of a post now: somebody holds it."""
+    mine = select(cards.c.card_id).where(cards.c.post_id == post_id)
+    connection.execute(
+        update(outbox)
+        .where(
+            outbox.c.state == WAITING,
+            outbox.c.reason == NO_HOLDER,
+            outbox.c.card_id.in_(mine),
+            outbox.c.next_at > now,
+        )
+        .values(next_at=now)
     )
