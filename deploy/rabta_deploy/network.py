@@ -21,6 +21,7 @@ from rabta_deploy.ports import require_free
 from rabta_deploy.process import Child, spawn, stop_all
 from rabta_deploy.secretfile import write_secret
 from rabta_deploy.state import remembered_ports
+from rabta_deploy.tools import require_tools
 from rabta_policy import fill_servers, load_document
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -143,6 +144,7 @@ class Network:
         stop_all(self.children.values())
 
     def _up(self) -> None:
+        require_tools()
         require_free(self.ports)
         self._report("signing the policy")
         self.publish(self.policy_document())
