@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.identity import OwnIdentity
+from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.login import log_in
 from rabta_bots.matrix.received import Received, Undecryptable
 from rabta_bots.matrix.receiving import Receiving
@@ -33,7 +34,7 @@ class _Parts:
     trust: Trust
     rooms: Rooms
     sending: Sending
-    receiving: Receiving
+    inbox: Inbox
     syncing: Syncing
 
 
@@ -113,7 +114,7 @@ class MatrixClient:
         await upkeep.publish()
         await identity.establish()
         await syncing.catch_up()
-        return _Parts(trust, rooms, sending, receiving, syncing)
+        return _Parts(trust, rooms, sending, Inbox(state, trust), syncing)
 
     async def sync_forever(self, on_received: Callable[[], None]) -> None:
         """Sync until `stop`, committing crypto state, received rows and sync token together.
@@ -141,15 +142,15 @@ class MatrixClient:
         Raises:
             MatrixError: not permanent `not-started`.
         """
-        return self._started.receiving.received(limit)
+        return self._started.inbox.received(limit)
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, inside the caller's transaction where one is given."""
-        self._started.receiving.done(event_id, connection)
+        self._started.inbox.done(event_id, connection)
 
     def undecryptable(self, *, older_than: timedelta = timedelta(0)) -> list[Undecryptable]:
         """Give the events that still can not be read, and have been so for `older_than`."""
-        return self._started.receiving.undecryptable(older_than)
+        return self._started.inbox.undecryptable(older_than)
 
     async def create_room(
         self,

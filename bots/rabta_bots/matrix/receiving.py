@@ -5,14 +5,13 @@ The token is written last. Nobody else's code runs inside: the pipeline is poked
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from rabta_bots.matrix import roomstate, tables
+from rabta_bots.matrix import inbox, roomstate, tables
 from rabta_bots.matrix.grammar import (
     is_event_id,
     is_key,
@@ -22,16 +21,11 @@ from rabta_bots.matrix.grammar import (
     objects,
 )
 from rabta_bots.matrix.machine import Decrypted, Unreadable
-from rabta_bots.matrix.received import Received, Undecryptable
 from rabta_bots.matrix.rows import put, put_new
 from rabta_bots.matrix.sending import note_sent
 from rabta_bots.matrix.state import CryptoState
-from rabta_bots.matrix.store import milliseconds, moment
+from rabta_bots.matrix.store import milliseconds
 from rabta_bots.matrix.trust import Trust
-
-_PLACE = "received"
-_HELD_BACK = timedelta(seconds=30)
-"""How long an event waits for the device list of its sender before it is shown as it stands."""
 
 _log = structlog.get_logger(__name__)
 
@@ -188,7 +182,7 @@ class Receiving:
                 "event_id": event["event_id"],
                 "room_id": room_id,
                 "sender": event["sender"],
-                "sealed": self._state.store.seal.seal(_PLACE, text),
+                "sealed": self._state.store.seal.seal(inbox.PLACE, text),
                 "encrypted": read is not None,
                 "sender_key": read.sender_key if read else None,
                 "ed25519": read.ed25519 if read else None,
@@ -259,63 +253,6 @@ class Receiving:
             )
             .values(reason="withheld")
         )
-
-    # -- to the pipeline ------------------------------------------------------------------------
-
-    def received(self, limit: int) -> list[Received]:
-        """Give the undone events; see `MatrixClient.received`."""
-        table = tables.received
-        late = milliseconds(self._state.store.clock() - _HELD_BACK)
-        with self._state.store.transaction() as connection:
-            rows = connection.execute(
-                select(table).where(~table.c.done).order_by(table.c.position).limit(limit)
-            ).all()
-        awaited = self._trust.asked_for(None) if rows else set()
-        found = []
-        for row in rows:
-            trust, device_id = self._trust.sender(row.sender, row.sender_key, row.ed25519)
-            if row.encrypted and row.sender in awaited and row.stored_ms > late:
-                continue
-            event_type, content = json.loads(self._state.store.seal.open(_PLACE, row.sealed))
-            found.append(
-                Received(
-                    event_id=row.event_id,
-                    room_id=row.room_id,
-                    sender=row.sender,
-                    type=event_type,
-                    content=mapping(content),
-                    encrypted=row.encrypted,
-                    device=trust,
-                    device_id=device_id,
-                    origin_server_ts=row.origin_server_ts,
-                )
-            )
-        return found
-
-    def done(self, event_id: str, connection: Connection | None) -> None:
-        """Mark an event as dealt with."""
-        table = tables.received
-        statement = update(table).where(table.c.event_id == event_id).values(done=True)
-        if connection is not None:
-            connection.execute(statement)
-            return
-        with self._state.store.transaction() as own:
-            own.execute(statement)
-
-    def undecryptable(self, older_than: timedelta) -> list[Undecryptable]:
-        """Give what can not be read; see `MatrixClient.undecryptable`."""
-        table = tables.undecryptable
-        before = milliseconds(self._state.store.clock() - older_than)
-        with self._state.store.transaction() as connection:
-            rows = connection.execute(
-                select(table).where(table.c.first_seen_ms <= before).order_by(table.c.position)
-            ).all()
-        return [
-            Undecryptable(
-                row.event_id, row.room_id, row.sender, row.reason, moment(row.first_seen_ms)
-            )
-            for row in rows
-        ]
 
 
 def _text(value: object) -> str | None:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,11 +15,11 @@ import structlog
 import vodozemac
 from sqlalchemy import Connection, delete, insert, select
 
-from rabta_bots.matrix import roomstate, tables
+from rabta_bots.matrix import plan, roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import mapping
 from rabta_bots.matrix.machine import MEGOLM
-from rabta_bots.matrix.received import SenderTrust
+from rabta_bots.matrix.plan import Plan
 from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sessions import Device, WritingSession
 from rabta_bots.matrix.state import CryptoState
@@ -35,26 +34,6 @@ _LONGEST_BACKOFF = timedelta(hours=1)
 _ROUNDS = 5
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a room's session needs before it may encrypt."""
-
-    rotate: bool
-    serve: Sequence[Device]
-    """Devices signed by their owner that do not hold the key yet."""
-    refuse: Sequence[Device]
-    """Devices that must not have it and have not been told."""
-    held: int
-    """Devices that hold the key."""
-    changed: Sequence[str]
-    """Members whose identity changed and was not acknowledged."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether the session may encrypt as it is."""
-        return not (self.rotate or self.serve or self.refuse) and self.held > 0
 
 
 class Sharing:
@@ -73,51 +52,8 @@ class Sharing:
         self._claims: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
 
     def plan(self, connection: Connection, room_id: str) -> Plan:
-        """Compare who may read the room with who holds the key.
-
-        Raises:
-            MatrixError: permanent `room-not-encrypted`, `unsupported-encryption`.
-        """
-        wanted = roomstate.encryption(connection, room_id)
-        if wanted is None:
-            raise MatrixError("room-not-encrypted", room_id, permanent=True)
-        session = self._state.store.load_writing_session(room_id)
-        table = tables.recipient
-        rows = {
-            (row.user_id, row.device_id): row.state
-            for row in connection.execute(select(table).where(table.c.room_id == room_id))
-        }
-        users = [
-            one for one in roomstate.readers(connection, room_id) if one != self._state.user_id
-        ]
-        standing = {
-            (device.user_id, device.device_id): (device, self._trust.standing(device))
-            for user in users
-            for device in self._trust.devices(user)
-        }
-        served = {key for key, state in rows.items() if state == "sent"}
-        allowed = {key for key, (_, trust) in standing.items() if trust is SenderTrust.SIGNED}
-        rotate = (
-            session is None
-            or session.messages >= wanted.messages
-            or self._state.store.clock() - session.created >= wanted.period
-            or session.shared_history != wanted.shared_history
-            or not served <= allowed
-        )
-        if rotate:
-            rows, served = {}, set()
-        identities = self._state.identities
-        return Plan(
-            rotate=rotate,
-            serve=[standing[key][0] for key in sorted(allowed - served) if self._worth_trying(key)],
-            refuse=[
-                device
-                for key, (device, trust) in standing.items()
-                if trust is not SenderTrust.SIGNED and key not in rows
-            ],
-            held=len(served),
-            changed=[user for user in users if user in identities and identities[user].changed],
-        )
+        """Compare who may read the room with who holds the key; see `plan.make`."""
+        return plan.make(connection, self._state, self._trust, room_id, self._worth_trying)
 
     async def settle(self, room_id: str) -> None:
         """Work until the room's session may encrypt for everybody who may read it.
@@ -129,19 +65,19 @@ class Sharing:
         await self.flush(room_id)
         for _ in range(_ROUNDS):
             with self._state.store.transaction() as connection:
-                plan = self.plan(connection, room_id)
-            if plan.settled:
+                todo = self.plan(connection, room_id)
+            if todo.settled:
                 return
-            if not plan.serve and not plan.held:
-                raise _nobody(plan, room_id)
+            if not todo.serve and not todo.held:
+                raise _nobody(todo, room_id)
             await self._claim(
                 [
                     device
-                    for device in plan.serve
+                    for device in todo.serve
                     if self._state.machine.session_store.get(device.curve25519) is None
                 ]
             )
-            await self._share(room_id, plan)
+            await self._share(room_id, todo)
             await self.flush(room_id)
         raise MatrixError("room-keeps-changing", room_id, permanent=False)
 
@@ -242,15 +178,15 @@ class Sharing:
             await asyncio.sleep(0)
         return opened
 
-    async def _share(self, room_id: str, plan: Plan) -> None:
+    async def _share(self, room_id: str, todo: Plan) -> None:
         async with self._state.lock:
             with self._state.transaction() as connection:
-                if plan.rotate:
+                if todo.rotate:
                     self._rotate(connection, room_id)
-                self._refuse(connection, room_id, plan.refuse, "m.unverified")
-            for start in range(0, len(plan.serve), _BATCH):
+                self._refuse(connection, room_id, todo.refuse, "m.unverified")
+            for start in range(0, len(todo.serve), _BATCH):
                 with self._state.transaction() as connection:
-                    self._serve(connection, room_id, plan.serve[start : start + _BATCH])
+                    self._serve(connection, room_id, todo.serve[start : start + _BATCH])
                 await asyncio.sleep(0)
 
     def _rotate(self, connection: Connection, room_id: str) -> None:
@@ -328,9 +264,9 @@ _WITHHELD = {
 }
 
 
-def _nobody(plan: Plan, room_id: str) -> MatrixError:
-    if plan.changed:
-        return MatrixError("identity-changed", ", ".join(plan.changed), permanent=True)
+def _nobody(todo: Plan, room_id: str) -> MatrixError:
+    if todo.changed:
+        return MatrixError("identity-changed", ", ".join(todo.changed), permanent=True)
     return MatrixError("no-reader", room_id, permanent=False)
 
 

@@ -21,6 +21,7 @@ from canonicaljson import encode_canonical_json
 from sqlalchemy import Engine, Table, create_engine, event
 
 from rabta_bots.matrix import MatrixClient, MatrixSettings, metadata, tables
+from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.receiving import Receiving
 from rabta_bots.matrix.rooms import Rooms
 from rabta_bots.matrix.rows import put_new
@@ -492,6 +493,7 @@ class Parts:
         self.sharing = Sharing(self.state, self.trust, self.wire)
         self.sending = Sending(self.state, self.trust, self.sharing, self.rooms, self.wire)
         self.receiving = Receiving(self.state, self.trust)
+        self.inbox = Inbox(self.state, self.trust)
         self.upkeep = Upkeep(
             self.state,
             self.wire,

@@ -93,9 +93,9 @@ async def test_malformed_letters_are_dropped_and_the_key_beside_them_is_taken(
         "rooms": {"join": {ROOM: {"timeline": {"events": [message]}}}},
     }
     await ours.receiving.apply(sync, {})
-    assert [one.content["body"] for one in ours.receiving.received(10)] == []
+    assert [one.content["body"] for one in ours.inbox.received(10)] == []
     ours.store.clock.forward(timedelta(minutes=1))
-    assert [one.content["body"] for one in ours.receiving.received(10)] == ["approve"]
+    assert [one.content["body"] for one in ours.inbox.received(10)] == ["approve"]
 
 
 @pytest.mark.parametrize("depth", [50, 5_000, 200_000])

@@ -148,5 +148,5 @@ async def test_the_bridge_reads_a_command_of_libolm(parts: Make, person: Person)
         {},
     )
     await ours.upkeep.refresh()
-    (said,) = ours.receiving.received(10)
+    (said,) = ours.inbox.received(10)
     assert (said.content["body"], said.device, said.device_id) == ("منظور", "signed", "LIBOLM")

@@ -208,7 +208,7 @@ async def test_our_own_echo_tells_that_an_event_was_sent(
     await ours.receiving.apply({"next_batch": "s1", "rooms": rooms}, {})
     assert await _send(ours, "rb-1") == "$echo"
     assert len(scripted.asked("/send/")) == 1
-    assert ours.receiving.received(10) == []
+    assert ours.inbox.received(10) == []
 
 
 async def test_the_relation_is_copied_to_the_clear_part_and_nothing_else_is(

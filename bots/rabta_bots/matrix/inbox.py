@@ -1,0 +1,87 @@
+"""Gives received events to the pipeline, and takes back that they are done."""
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import Connection, select, update
+
+from rabta_bots.matrix import tables
+from rabta_bots.matrix.grammar import mapping
+from rabta_bots.matrix.received import Received, Undecryptable
+from rabta_bots.matrix.state import CryptoState
+from rabta_bots.matrix.store import milliseconds, moment
+from rabta_bots.matrix.trust import Trust
+
+PLACE = "received"
+"""Where the content of received events is sealed for."""
+
+_HELD_BACK = timedelta(seconds=30)
+"""How long an event waits for the device list of its sender before it is shown as it stands."""
+
+
+class Inbox:
+    """The rows that `Receiving` commits.
+
+    Args:
+        state: Our device.
+        trust: Judges senders, at the time of asking.
+    """
+
+    def __init__(self, state: CryptoState, trust: Trust) -> None:
+        self._state = state
+        self._trust = trust
+
+    def received(self, limit: int) -> list[Received]:
+        """Give the undone events; see `MatrixClient.received`."""
+        table = tables.received
+        late = milliseconds(self._state.store.clock() - _HELD_BACK)
+        with self._state.store.transaction() as connection:
+            rows = connection.execute(
+                select(table).where(~table.c.done).order_by(table.c.position).limit(limit)
+            ).all()
+        awaited = self._trust.asked_for(None) if rows else set()
+        found = []
+        for row in rows:
+            trust, device_id = self._trust.sender(row.sender, row.sender_key, row.ed25519)
+            if row.encrypted and row.sender in awaited and row.stored_ms > late:
+                continue
+            event_type, content = json.loads(self._state.store.seal.open(PLACE, row.sealed))
+            found.append(
+                Received(
+                    event_id=row.event_id,
+                    room_id=row.room_id,
+                    sender=row.sender,
+                    type=event_type,
+                    content=mapping(content),
+                    encrypted=row.encrypted,
+                    device=trust,
+                    device_id=device_id,
+                    origin_server_ts=row.origin_server_ts,
+                )
+            )
+        return found
+
+    def done(self, event_id: str, connection: Connection | None) -> None:
+        """Mark an event as dealt with."""
+        table = tables.received
+        statement = update(table).where(table.c.event_id == event_id).values(done=True)
+        if connection is not None:
+            connection.execute(statement)
+            return
+        with self._state.store.transaction() as own:
+            own.execute(statement)
+
+    def undecryptable(self, older_than: timedelta) -> list[Undecryptable]:
+        """Give what can not be read; see `MatrixClient.undecryptable`."""
+        table = tables.undecryptable
+        before = milliseconds(self._state.store.clock() - older_than)
+        with self._state.store.transaction() as connection:
+            rows = connection.execute(
+                select(table).where(table.c.first_seen_ms <= before).order_by(table.c.position)
+            ).all()
+        return [
+            Undecryptable(
+                row.event_id, row.room_id, row.sender, row.reason, moment(row.first_seen_ms)
+            )
+            for row in rows
+        ]
