@@ -13,11 +13,12 @@ from synapse.module_api import ModuleApi
 
 from rabta_audit import Journal
 from rabta_policy import Policy, Standing
-from rabta_synapse import private, settings
+from rabta_synapse import choke_points, private, settings
 from rabta_synapse.aftermath import Aftermath
 from rabta_synapse.audit import Audit, LogTrail
 from rabta_synapse.closed import closed, closed_by_raising
 from rabta_synapse.creation import Creation
+from rabta_synapse.guard import Guard
 from rabta_synapse.incoming import Incoming
 from rabta_synapse.invitations import DatabaseInvitations
 from rabta_synapse.judge import Judge
@@ -30,6 +31,7 @@ from rabta_synapse.refusal import FAILED
 from rabta_synapse.registration import Callbacks, register
 from rabta_synapse.room_events import RoomEvents
 from rabta_synapse.settings import DoorConfig
+from rabta_synapse.shared_rooms import SharedRooms
 from rabta_synapse.source import PolicySource
 from rabta_synapse.threepid import ThirdPartyInvites
 from rabta_synapse.user_search import UserSearch
@@ -66,6 +68,11 @@ class Door:
         self.judge = Judge(
             api.server_name, source=self.source, clock=self._clock, audit=self._audit
         )
+        self._invitations = DatabaseInvitations(api)
+        if not given.perilously_run_without_guard:
+            choke_points.stand_in(
+                Guard(self.judge, SharedRooms(api, self._invitations, self._clock))
+            )
         self._reconcile = Reconcile(api, self.judge, self._audit)
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
@@ -148,7 +155,7 @@ class Door:
         }
 
     def _membership(self) -> Membership:
-        return Membership(self._api, self.judge, DatabaseInvitations(self._api))
+        return Membership(self._api, self.judge, self._invitations)
 
 
 def _clock_of(api: ModuleApi) -> Callable[[], datetime]:

@@ -92,15 +92,16 @@ class DatabaseInvitations:
 
     async def keep(self, invitation: Invitation) -> None:
         """See `Invitations.keep`."""
-        await self._make()
+        await self.ready()
         await self._api.run_db_interaction("rabta_invitation_keep", _keep, invitation)
 
     async def find(self, room_id: str, user_id: str) -> Invitation | None:
         """See `Invitations.find`."""
-        await self._make()
+        await self.ready()
         return await self._api.run_db_interaction("rabta_invitation_find", _find, room_id, user_id)
 
-    async def _make(self) -> None:
+    async def ready(self) -> None:
+        """Make the table when it is not there yet."""
         if not self._made:
             await self._api.run_db_interaction("rabta_invitation_create", _create)
             self._made = True

@@ -94,3 +94,11 @@ ADDRESS = Refusal(
     cure="Ask the person for their user id.",
 )
 """D3: there is nobody to ask the judge about."""
+
+NOT_TOGETHER = Refusal(
+    code="no-shared-room",
+    rule="D14",
+    text="Nothing is told about a person with whom your server shares no room.",
+    cure="Invite the person to a room, or be invited by them.",
+)
+"""D14: a right between two ministries is no list of each other's people."""

@@ -37,6 +37,8 @@ class DoorSettings(BaseModel):
             beside the fixed list in docs/reference/door-settings.md.
         perilously_run_on_untested_synapse: Load in a Synapse release this door was not
             tested with. What it enforces there is not known.
+        perilously_run_without_guard: Leave keys, devices, profiles, media, aliases and to-device
+            messages open to every server the policy names, whether or not it shares a room.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +50,7 @@ class DoorSettings(BaseModel):
     default_class: str | None = None
     clear_event_types: frozenset[str] = frozenset()
     perilously_run_on_untested_synapse: bool = False
+    perilously_run_without_guard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

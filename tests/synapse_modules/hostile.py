@@ -82,7 +82,7 @@ class Hostile:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             raw = response.read()
-            return Answer(response.status, json.loads(raw) if raw else {})
+            return Answer(response.status, json.loads(raw) if raw.startswith(b"{") else {})
         finally:
             connection.close()
 

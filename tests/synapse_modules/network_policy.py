@@ -86,6 +86,7 @@ def document(
     grace: timedelta = timedelta(days=7),
     without: tuple[str, ...] = (),
     withdrawn: tuple[str, ...] = (),
+    but: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A policy of the small network.
 
@@ -97,10 +98,14 @@ def document(
         lasts: How long it is in force.
         grace: The days of grace.
         without: Organisations that are suspended.
+        but: Actions that no permit allows.
         withdrawn: Organisations whose permits are withdrawn, though they stay active.
     """
     closed = moment(now + timedelta(days=300))
-    dealings = {"actions": DEALINGS, "max_class": "restricted"}
+    dealings = {
+        "actions": [kind for kind in DEALINGS if kind not in but],
+        "max_class": "restricted",
+    }
     pairs = [("ITT", "FIN"), ("ITT", "LAW"), ("FIN", "LAW")]
     return {
         "format": 1,

@@ -14,7 +14,7 @@ from synapse.module_api import ModuleApi
 from synapse.module_api.errors import ConfigError
 from twisted.internet.defer import CancelledError
 
-from rabta_synapse import Door, private
+from rabta_synapse import Door, choke_points, private
 from rabta_synapse.registration import register
 
 PAGE = Path(__file__).parents[2] / "docs/reference/enforcement-points.md"
@@ -38,6 +38,7 @@ def callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         registrar.__signature__ = inspect.signature(getattr(ModuleApi, name))
         setattr(api, name, registrar)
     monkeypatch.setattr(private, "whitelist_of", lambda _: {})
+    monkeypatch.setattr(choke_points, "stand_in", lambda _: None)
     config = {"policy_file": str(seal.policy_file), "authority_file": str(seal.authority_file)}
     Door(Door.parse_config(config), api)
     api.is_mine.side_effect = BrokenError
@@ -118,6 +119,16 @@ def test_a_hook_this_synapse_lacks_stops_the_start() -> None:
 
     with pytest.raises(ConfigError, match="accept_make_join, on_upgrade_room"):
         register(registrar, {"on_upgrade_room": print, "accept_make_join": print})
+
+
+def test_a_choke_point_of_another_shape_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def moved(self: object, request: object) -> str: ...
+
+    monkeypatch.setattr(choke_points.Authenticator, "authenticate_request", moved)
+    with pytest.raises(ConfigError, match=r"Authenticator\.authenticate_request"):
+        choke_points.stand_in(Mock())
 
 
 def test_an_untested_synapse_is_refused_unless_the_perilous_setting_says_so(

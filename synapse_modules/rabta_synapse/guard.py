@@ -1,0 +1,132 @@
+"""The in-process guard: what a verified server may ask about our people, and what we tell it.
+
+No documented hook covers keys, devices, one-time keys, profiles, media, aliases and to-device
+messages. Synapse answers every one of them to any server it talks to; here each needs the pair's
+right and, where a person is concerned, a room shared with that person or an open invite. It
+never touches events: what may be in a room is decided elsewhere.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from synapse.module_api import JsonDict
+
+from rabta_policy import Action, ActionKind
+from rabta_synapse.judge import Judge, Note
+from rabta_synapse.refusal import NOT_TOGETHER, Refusal
+from rabta_synapse.shared_rooms import SharedRooms
+
+_ROOT = "/_matrix/federation/"
+_PATH = "guard"
+
+_BY_PEOPLE = {"/user/keys/query": "device_keys", "/user/keys/claim": "one_time_keys"}
+"""Requests whose body names people; those who may not be asked about are taken out of it."""
+
+_OUTBOUND = {
+    "m.presence": ActionKind.PRESENCE,
+    "m.typing": ActionKind.PRESENCE,
+    "m.direct_to_device": ActionKind.TO_DEVICE,
+}
+"""Ephemeral events that need a right of ours with the server they go to."""
+
+
+class Guard:
+    """Judges federation requests, and the ephemeral events we send.
+
+    Args:
+        judge: Asked for the pair's right.
+        shared: Knows who shares a room with whom.
+    """
+
+    def __init__(self, judge: Judge, shared: SharedRooms) -> None:
+        self._judge = judge
+        self._shared = shared
+
+    async def inbound(self, origin: str, uri: str, content: JsonDict | None) -> None:
+        """Judge one verified request before Synapse handles it.
+
+        Args:
+            origin: The server that signed it.
+            uri: Path and query.
+            content: The body; people and ephemeral events that may not pass are taken out.
+
+        Raises:
+            SynapseError: The request as a whole is denied.
+        """
+        parts = urlsplit(uri)
+        path = "/" + parts.path.removeprefix(_ROOT).partition("/")[2]
+        if path in _BY_PEOPLE:
+            await self._keep(origin, content, _BY_PEOPLE[path], ActionKind.KEYS)
+        elif path.startswith("/send/"):
+            await self._ephemeral(origin, content)
+        elif refusal := await self._request(origin, path, parse_qs(parts.query)):
+            raise refusal.error
+
+    def outbound(self, destination: str, edu_type: str) -> bool:
+        """Whether an ephemeral event of this type may go to this server."""
+        kind = _OUTBOUND.get(edu_type)
+        if kind is None:
+            return True  # Device lists, keys and receipts: needed wherever a room is shared.
+        action = Action(kind, self._judge.server_name, destination)
+        verdict = self._judge.ask([action], path=_PATH, note=Note.NOTHING)
+        return not isinstance(verdict, Refusal)
+
+    async def _request(
+        self, origin: str, path: str, query: Mapping[str, list[str]]
+    ) -> Refusal | None:
+        """A request that is denied or allowed as a whole."""
+        first, _, rest = path.removeprefix("/").partition("/")
+        if first == "user" and rest.startswith("devices/"):
+            return await self._about(origin, unquote(rest.removeprefix("devices/")), "keys")
+        if first == "query" and rest == "profile":
+            return await self._about(origin, query.get("user_id", [""])[0], "profile")
+        if first == "media":
+            media_id = unquote(rest.partition("/")[2]).rstrip("/")
+            uploader = await self._shared.uploader(media_id)
+            return await self._about(origin, uploader or "", "media")
+        if first == "query":
+            return self._right(origin, ActionKind.ALIAS)
+        if first == "publicRooms":
+            return self._right(origin, ActionKind.DIRECTORY)
+        return None  # Requests that name a room: Synapse, its ACL and the room's own rules judge.
+
+    async def _about(self, origin: str, user_id: str, kind: str) -> Refusal | None:
+        """A question about one of our people: the pair's right, and a room in common."""
+        refusal = self._right(origin, ActionKind(kind))
+        if refusal is not None or await self._shared.share(user_id, origin):
+            return refusal
+        action = Action(ActionKind(kind), origin, self._judge.server_name)
+        return self._judge.refuse(action, NOT_TOGETHER, path=_PATH)
+
+    def _right(self, origin: str, kind: ActionKind) -> Refusal | None:
+        action = Action(kind, origin, self._judge.server_name)
+        verdict = self._judge.ask([action], path=_PATH, note=Note.DENIALS)
+        return verdict if isinstance(verdict, Refusal) else None
+
+    async def _keep(
+        self, origin: str, content: JsonDict | None, field: str, kind: ActionKind
+    ) -> None:
+        people = (content or {}).get(field)
+        if not isinstance(people, dict):
+            return
+        for user_id in list(people):
+            if await self._about(origin, str(user_id), kind.value):
+                del people[user_id]
+
+    async def _ephemeral(self, origin: str, content: JsonDict | None) -> None:
+        edus = (content or {}).get("edus")
+        if content is None or not isinstance(edus, list):
+            return
+        kept = []
+        for edu in edus:
+            kind = edu.get("edu_type") if isinstance(edu, dict) else None
+            if kind == "m.direct_to_device":
+                await self._keep(origin, edu.get("content"), "messages", ActionKind.TO_DEVICE)
+            elif kind in ("m.presence", "m.typing") and self._right(origin, ActionKind.PRESENCE):
+                continue
+            kept.append(edu)
+        content["edus"] = kept
+
+
+Inbound = Callable[[str, str, JsonDict | None], Awaitable[None]]
+Outbound = Callable[[str, str], bool]
