@@ -7,15 +7,13 @@ counts only when such a client, or e-Office itself, has seen it.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
-
 from rabta_deploy.accounts import Account
 from rabta_deploy.eoffice_person import Clerk
 from rabta_deploy.fault import YardError
 from rabta_deploy.network import Network
-from rabta_deploy.officer import Message, Officer
+from rabta_deploy.officer import Message, Officer, OfficerError
 
 # Persons of config/demo-directory.yaml.
 SECTION_OFFICER = "p-10233"
@@ -23,6 +21,7 @@ DEPUTY_SECRETARY = "p-10040"
 LOOKING_AFTER = "p-10077"
 BUDGET_OFFICER = "p-20015"
 _WITHIN_S = 60.0
+_SAY_TIMES = 3
 
 
 class StoryError(YardError):
@@ -158,18 +157,31 @@ class _Story:
         room = await officer.create_room(name="Budget of the year", invite=[guest])
         await other.wait_room(room=room, within_s=_WITHIN_S)
         await other.join(room, within_s=_WITHIN_S)
-        await _hears(officer, other, room, own)
-        await _hears(other, officer, room, guest)
+        for speaker, listener, sender in ((officer, other, own), (other, officer, guest)):
+            heard = await hears(speaker, listener, room, f"Assalam-o-alaikum, {sender} here")
+            _require(heard["encrypted"], "message-not-encrypted", "It came unencrypted.")
+            _require(heard["shield"] == "none", "message-shield", str(heard["shield_reason"]))
         self._seen("Officers of two ministries write to each other, encrypted", room)
 
 
-async def _hears(speaker: Officer, listener: Officer, room: str, sender: str) -> None:
-    said = await speaker.send(room, "Assalam-o-alaikum")
-    heard: dict[str, Any] = await listener.wait_message(
-        room, event_id=said, sender=sender, within_s=_WITHIN_S
+async def hears(speaker: Officer, listener: Officer, room: str, words: str) -> Message:
+    """Say words until the other officer reads them; returns the message as the other sees it.
+
+    News of a device that was signed a moment ago crosses federation after the first message
+    may have been sent; what was encrypted before it stays closed to that device.
+
+    Raises:
+        StoryError: `message-not-read`.
+    """
+    for _ in range(_SAY_TIMES):
+        said = await speaker.send(room, words)
+        with suppress(OfficerError):
+            return await listener.wait_message(
+                room, event_id=said, contains=words, within_s=_WITHIN_S / _SAY_TIMES
+            )
+    raise StoryError(
+        "message-not-read", f"{words!r} was not read in {room}.", "read the logs of both ministries"
     )
-    readable = heard["encrypted"] and heard["decrypted"] and heard["shield"] == "none"
-    _require(bool(readable), "message-not-read", f"{heard['failure'] or heard['shield_reason']}")
 
 
 def _require(holds: bool, reason: str, text: str) -> None:

@@ -19,6 +19,7 @@ from rabta_deploy.story import (
     SECTION_OFFICER,
     decide,
     find_card,
+    hears,
     signed_in,
 )
 
@@ -120,15 +121,13 @@ async def test_officers_of_two_ministries_share_an_encrypted_room_across_federat
         room = await officer.create_room(name="Budget", invite=[theirs.user_id])
         await guest.wait_room(room=room, inviter=ours.user_id, within_s=WITHIN_S)
         await guest.join(room, within_s=WITHIN_S)
-        said = await officer.send(room, words)
-        heard = await guest.wait_message(room, event_id=said, within_s=WITHIN_S)
-        answered = await guest.send(room, f"{words}, agreed")
-        back = await officer.wait_message(room, event_id=answered, within_s=WITHIN_S)
+        heard = await hears(officer, guest, room, words)
+        back = await hears(guest, officer, room, f"{words}, agreed")
 
     assert (heard["body"], heard["encrypted"], heard["shield"]) == (words, True, "none")
     assert (back["body"], back["shield"]) == (f"{words}, agreed", "none")
     for account in (ours, theirs):
-        assert stored_event(account.homeserver, said)["type"] == "m.room.encrypted"
+        assert stored_event(account.homeserver, heard["event_id"])["type"] == "m.room.encrypted"
     assert [place for place, raw in everything_of(network) if words.encode() in raw] == []
 
 
