@@ -52,8 +52,8 @@ class Ministry:
         self.since = ""
         self.invites: set[str] = set()
 
-    def start(self, network: Any) -> None:
-        """Start the gateway, then the homeserver."""
+    def write_settings(self, network: Any) -> Path:
+        """Write the gateway's settings; give their file."""
         document = network.settings(server_name=self.name)
         certificate, key = network.leaf(self.name)
         document |= {
@@ -72,14 +72,19 @@ class Ministry:
                 "secret_file": str(self.homeserver.files.gateway_secret),
             },
         }
-        settings = network.directory / f"{self.name}.gateway.yaml"
-        settings.write_text(yaml.safe_dump(document))
+        audit = network.directory / f"{self.name}.audit"
+        audit.mkdir(exist_ok=True)
+        settings: Path = network.directory / f"{self.name}.gateway.yaml"
+        settings.write_text(yaml.safe_dump(document | {"audit_directory": str(audit)}))
+        return settings
+
+    def start_gateway(self, network: Any) -> None:
+        settings = self.write_settings(network)
         self.gateway = spawn(
             [Path(sys.executable).with_name("rabta"), "gateway", "run", "--config", settings],
             name=f"gateway {self.name}",
             log_file=network.directory / f"{self.name}.gateway.log",
         )
-        self.homeserver.start()
 
     def wait_ready(self) -> None:
         """Wait for both, and sign the officer in."""
@@ -162,7 +167,8 @@ def three(papers: Any) -> Iterator[tuple[Any, dict[str, Ministry]]]:
     papers.publish()
     try:
         for ministry in ministries.values():
-            ministry.start(papers)
+            ministry.start_gateway(papers)
+            ministry.homeserver.start()
         for ministry in ministries.values():
             ministry.wait_ready()
         yield papers, ministries
@@ -196,6 +202,7 @@ def test_two_officers_of_two_ministries_share_a_room(three: Any) -> None:
 def test_profiles_and_device_keys_are_found_across_the_border(three: Any) -> None:
     _, ministries = three
     itt, fin = ministries[ITT], ministries[FIN]
+    shared_room(itt, fin)
 
     profile = itt.ask("GET", f"v3/profile/{quote(fin.officer)}")
     keys = itt.ask("POST", "v3/keys/query", {"device_keys": {fin.officer: []}})
@@ -207,6 +214,7 @@ def test_profiles_and_device_keys_are_found_across_the_border(three: Any) -> Non
 def test_a_file_is_fetched_across_the_border_byte_for_byte(three: Any) -> None:
     _, ministries = three
     itt, fin = ministries[ITT], ministries[FIN]
+    shared_room(itt, fin)
     file = os.urandom(3_000_000)
     uploaded = fin.bytes("POST", "/_matrix/media/v3/upload?filename=a.bin", file)
     uri = yaml.safe_load(uploaded)["content_uri"].removeprefix("mxc://")
@@ -214,6 +222,23 @@ def test_a_file_is_fetched_across_the_border_byte_for_byte(three: Any) -> None:
     fetched = itt.bytes("GET", f"/_matrix/client/v1/media/download/{uri}")
 
     assert fetched == file
+
+
+def test_what_was_sent_while_a_gateway_was_down_arrives_when_it_is_back(three: Any) -> None:
+    network, ministries = three
+    itt, fin = ministries[ITT], ministries[FIN]
+    room = shared_room(itt, fin)
+    itt.send(room, "while-up")
+    # With this fin has the room's whole state, which it fetches in the background after joining.
+    assert until(lambda: fin.sees(room, "while-up"), within_s=WITHIN_S)
+
+    assert fin.gateway is not None
+    fin.gateway.stop()
+    itt.send(room, "while-down")
+    assert until(lambda: '"reason": "peer-unreachable"' in itt.gateway_log(), within_s=WITHIN_S)
+    fin.start_gateway(network)
+
+    assert until(lambda: fin.sees(room, "while-down"), within_s=150)
 
 
 def test_a_third_server_gets_in_within_ten_seconds_of_being_named_and_out_again(
@@ -229,8 +254,7 @@ def test_a_third_server_gets_in_within_ten_seconds_of_being_named_and_out_again(
     network.members[LAW].named = True
     named = time.monotonic()
     network.publish()
-    profile = f"v3/profile/{quote(law.officer)}"
-    assert until(lambda: itt.ask("GET", profile).status == 200, within_s=10)
+    assert until(lambda: itt.invite(room, law.officer).status == 200, within_s=10)
     # A room of its own: an older room's server ACL is the door's to widen.
     later = itt.create_room()
     assert until(lambda: itt.invite(later, law.officer).status == 200, within_s=10)
