@@ -41,7 +41,8 @@ class _Parts:
 class MatrixClient:
     """One device of one account, with its crypto state in the bridge's own database.
 
-    Every coroutine raises `MatrixError` and returns only when the thing is done.
+    Every coroutine raises `MatrixError` and returns only when the thing is done. All methods belong
+    to the event loop's thread; only `done` with the caller's connection may run in another.
 
     Args:
         settings: The account.

@@ -18,7 +18,7 @@ import vodozemac
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from canonicaljson import encode_canonical_json
-from sqlalchemy import Engine, Table, create_engine, event
+from sqlalchemy import Engine, Table
 
 from rabta_bots.matrix import MatrixClient, MatrixSettings, metadata, tables
 from rabta_bots.matrix.inbox import Inbox
@@ -34,6 +34,7 @@ from rabta_bots.matrix.store import CryptoStore
 from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.upkeep import Upkeep
 from rabta_bots.matrix.wire import Wire
+from rabta_bots.store.opening import open_store
 from rabta_deploy.homeserver import Homeserver
 
 OLM = "m.olm.v1.curve25519-aes-sha2"
@@ -313,21 +314,10 @@ def clock() -> Clock:
     return Clock()
 
 
-def open_database(path: Path) -> Engine:
-    """SQLite as the bridge opens it."""
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-
-    metadata.create_all(engine)
-    return engine
-
-
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = open_database(tmp_path / "bridge.db")
+def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
+    made = open_store(f"sqlite:///{tmp_path / 'bridge.db'}", clock)
+    metadata.create_all(made)
     yield made
     made.dispose()
 
