@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from hostile import HostileRoom
 from network import Network, Person
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from rabta_audit import chains, read_lines, verify
 
@@ -77,6 +78,32 @@ async def test_a_withdrawn_right_closes_join_by_make_join_and_by_send_join_alone
     # Nothing was stored emptied: the very same event is taken once the right is back.
     assert network.send_join("FIN", room_id, made).status == 200
     assert amna.members(room_id)["@late:fin.gov.test"] == "join"
+
+
+async def test_a_join_relayed_by_a_permitted_ministry_is_refused(
+    network: Network, amna: Person, version: str
+) -> None:
+    """FIN, which is in the room, lets WAR in by itself and hands the finished join to us."""
+    room_id = amna.room(**OPEN, room_version=version)
+    made = network.make_join("FIN", room_id)
+    assert network.send_join("FIN", room_id, made).status == 200
+    made = network.make_join("FIN", room_id, "second")
+    war, fin = network.hostiles["WAR"], network.hostiles["FIN"]
+    relayed = made.body["event"] | {
+        "sender": war.user("relayed"),
+        "state_key": war.user("relayed"),
+        "origin_server_ts": war.now_ms(),
+    }
+    pdu = war.sign_event(relayed, KNOWN_ROOM_VERSIONS[version])
+    body = {"origin": fin.server_name, "origin_server_ts": fin.now_ms(), "pdus": [pdu]}
+    path = f"/_matrix/federation/v1/send/relay{version}"
+    answer = network.federation("FIN", path, body, "PUT")
+    assert answer.status == 200
+    (result,) = answer.body["pdus"].values()
+    assert "error" in result
+    assert war.user("relayed") not in amna.members(room_id)
+    refused = [line for line in network.audited() if line["path"] == "relayed_join"]
+    assert refused[-1]["actor"] == war.user("relayed")
 
 
 async def test_a_knock_without_a_right_is_refused(network: Network, amna: Person) -> None:
