@@ -2,7 +2,8 @@
 
 A join of ours elsewhere is judged again when the real state is known: the invite's claims may
 have been forged, and server admins pass the early callback by. An upgraded room gets the visible
-label its create event already carries.
+label its create event already carries. A remote join that came past every callback, and a raised
+label, make the room follow the policy.
 """
 
 import logging
@@ -14,6 +15,7 @@ from rabta_synapse.judge import Judge
 from rabta_synapse.known_room import CREATE, LABEL, know, server_of
 from rabta_synapse.label import ROOM_CLASS, labels_in
 from rabta_synapse.membership import Membership
+from rabta_synapse.reconcile import Reconcile
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +27,14 @@ class Aftermath:
         api: Synapse's module API.
         judge: Holds the policy in force.
         membership: Judges the membership again.
+        reconcile: Makes one room follow the policy.
     """
 
-    def __init__(self, api: ModuleApi, judge: Judge, membership: Membership) -> None:
+    def __init__(
+        self, api: ModuleApi, judge: Judge, membership: Membership, reconcile: Reconcile
+    ) -> None:
         self._api = api
+        self._reconcile = reconcile
         self._judge = judge
         self._membership = membership
 
@@ -40,10 +46,14 @@ class Aftermath:
         """
         if not self._api.should_run_background_tasks() or not event.is_state():
             return
+        joined = event.type == "m.room.member" and event.content.get("membership") == "join"
         if event.type == "m.room.power_levels" and self._api.is_mine(event.sender):
             work = self._put_label_back
-        elif event.type == "m.room.member" and event.content.get("membership") == "join":
+        elif joined and self._api.is_mine(event.state_key or ""):
             work = self._judge_again
+        elif joined or event.type == ROOM_CLASS:
+            # Someone came in past every callback, or the room's class was raised.
+            work = self._follow_policy
         else:
             return
         self._api.run_as_background_process("rabta_aftermath", work, event, state)
@@ -67,12 +77,16 @@ class Aftermath:
             # The floor holds all the same; only people's clients do not see the label.
             logger.warning("No label could be put into %s: %s", event.room_id, fault)
 
+    async def _follow_policy(self, event: EventBase, state: StateMap[EventBase]) -> None:
+        del state  # It may be partial; reconcile reads the room itself.
+        await self._reconcile.follow(event.room_id)
+
     async def _judge_again(self, event: EventBase, state: StateMap[EventBase]) -> None:
         """Our user came into a remote room: with its real state, may they be there?"""
         user_id = event.state_key or ""
         policy = self._judge.policy
         create = state.get(CREATE)
-        if not self._api.is_mine(user_id) or policy is None or create is None:
+        if policy is None or create is None:
             return
         if server_of(create.sender) == self._judge.server_name:
             return

@@ -151,7 +151,9 @@ class Door:
                 publishing.check_visibility_can_be_modified, on_failure=False
             ),
             # Nothing to close: it repairs; Synapse logs what it raises.
-            "on_new_event": Aftermath(self._api, self.judge, membership).on_new_event,
+            "on_new_event": Aftermath(
+                self._api, self.judge, membership, self._reconcile
+            ).on_new_event,
         }
 
     def _membership(self) -> Membership:

@@ -6,67 +6,21 @@ people may no longer share, they leave it. In the days of grace and after them n
 """
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 from synapse.api.errors import SynapseError
-from synapse.module_api import EventBase, ModuleApi, StateMap
+from synapse.module_api import ModuleApi
 
 from rabta_policy import Policy, Standing
+from rabta_policy.following import plan
 from rabta_synapse import class_rules
 from rabta_synapse.audit import Audit
 from rabta_synapse.judge import Judge
-from rabta_synapse.known_room import (
-    CREATE,
-    POWER_LEVELS,
-    STATE_WITH_MEMBERS,
-    KnownRoom,
-    know,
-    server_of,
-)
+from rabta_synapse.known_room import ACL, STATE_WITH_MEMBERS, KnownRoom, know, server_of
 from rabta_synapse.private import rooms_of_ours
 
 logger = logging.getLogger(__name__)
 
-ACL = ("m.room.server_acl", "")
 _BETWEEN_ROOMS_S = 0.01
-_HERE = frozenset({"join", "invite", "knock"})
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What must change in one room.
-
-    Attributes:
-        kick: People of servers that may no longer be there.
-        leave: Our own people, where we cannot or need not put others out.
-        acl: The servers the ACL must name; None when it names them, or is not ours to write.
-        by: The local user with full power who does it, None when there is none.
-    """
-
-    kick: tuple[str, ...] = ()
-    leave: tuple[str, ...] = ()
-    acl: frozenset[str] | None = None
-    by: str | None = None
-
-
-def plan(judge: Judge, known: KnownRoom, state: StateMap[EventBase]) -> Plan:
-    """What the policy in force asks of one room. Pure but for asking the judge."""
-    ours = judge.server_name
-    allowed = judge.servers_allowed_in(known.room, known.home)
-    here = dict(_people(state))
-    local = tuple(sorted(user for user in here if server_of(user) == ours))
-    strangers = tuple(sorted(user for user in here if server_of(user) not in allowed))
-    if known.home != ours:
-        return Plan(leave=local if ours not in allowed else ())
-    by = _with_full_power(state, local)
-    if by is None:
-        return Plan(leave=local if strangers else ())
-    acl = state.get(ACL)
-    named = acl.content.get("allow") if acl else None
-    wanted = frozenset(allowed)
-    stale = not isinstance(named, list | tuple) or set(named) != wanted
-    return Plan(kick=strangers, acl=wanted if stale else None, by=by)
 
 
 class Reconcile:
@@ -104,16 +58,24 @@ class Reconcile:
         rooms = await rooms_of_ours(self._api)
         cut = 0
         for room_id in rooms:
-            policy = self._judge.policy
-            now = self._judge.clock()
-            if policy is None or policy.standing(now) is not Standing.IN_FORCE:
-                return  # Nothing is cut by a policy that no longer speaks.
-            try:
-                cut += await self._room(room_id, policy)
-            except SynapseError as fault:
-                logger.warning("Room %s could not follow the policy: %s", room_id, fault)
+            cut += await self.follow(room_id)
             await self._api.sleep(_BETWEEN_ROOMS_S)
         logger.info("%d rooms follow the policy; %d were changed", len(rooms), cut)
+
+    async def follow(self, room_id: str) -> bool:
+        """Make one room follow the policy in force.
+
+        Returns:
+            True when anything was changed. Nothing is cut by a policy that no longer speaks.
+        """
+        policy = self._judge.policy
+        if policy is None or policy.standing(self._judge.clock()) is not Standing.IN_FORCE:
+            return False
+        try:
+            return await self._room(room_id, policy)
+        except SynapseError as fault:
+            logger.warning("Room %s could not follow the policy: %s", room_id, fault)
+            return False
 
     async def _room(self, room_id: str, policy: Policy) -> bool:
         state = await self._api.get_room_state(room_id, (*STATE_WITH_MEMBERS, ACL))
@@ -156,31 +118,3 @@ class Reconcile:
             room=known.room.room_id,
             room_class=known.room.room_class,
         )
-
-
-def _people(state: StateMap[EventBase]) -> Iterator[tuple[str, str]]:
-    for (event_type, state_key), event in state.items():
-        membership = event.content.get("membership")
-        if event_type == "m.room.member" and membership in _HERE:
-            yield state_key, str(membership)
-
-
-def _with_full_power(state: StateMap[EventBase], local: tuple[str, ...]) -> str | None:
-    """A joined local user with full power: a creator (room version 12), or by level."""
-    joined = [
-        user for user in local if state[("m.room.member", user)].content.get("membership") == "join"
-    ]
-    create = state[CREATE]
-    powers = state[POWER_LEVELS].content if POWER_LEVELS in state else {}
-    users = powers.get("users") or {}
-    creators = (
-        {create.sender, *(create.content.get("additional_creators") or ())}
-        if create.room_version.msc4289_creator_power_enabled
-        else set()
-    )
-    by_default = powers.get("users_default", 0)
-    for user in joined:
-        level = users.get(user, by_default)
-        if user in creators or (isinstance(level, int) and level >= class_rules.FULL_POWER):
-            return user
-    return None

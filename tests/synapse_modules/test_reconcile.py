@@ -58,6 +58,23 @@ async def test_a_withdrawn_ministry_is_out_of_the_room_and_returns_with_its_righ
     assert amna.members(room_id)[spy] == "join"
 
 
+async def test_a_raised_label_puts_out_whom_the_new_class_does_not_admit(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    room_id = amna.room(**OPEN)
+    made = network.make_join("FIN", room_id)
+    assert network.send_join("FIN", room_id, made).status == 200
+    spy = network.hostiles["FIN"].user("spy")
+    # The join rule of the old class would be too loose for the new one: it goes first.
+    assert amna.set_state(room_id, "m.room.join_rules", {"join_rule": "invite"}).status == 200
+    assert amna.set_state(room_id, LABEL, {"class": "confidential"}).status == 200
+    await eventually(lambda: amna.members(room_id).get(spy) == "leave")
+    await eventually(lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"])
+    assert amna.members(room_id)[amna.user_id] == "join"
+
+
 async def test_our_people_leave_a_room_of_a_ministry_that_lost_its_right(
     network: Network, amna: Person, eventually: Any
 ) -> None:
