@@ -7,7 +7,10 @@ from rabta_policy.differences import Difference, Turn, difference
 from rabta_policy.document import PolicyDocument, load_document, parse_document
 from rabta_policy.explanation import Explanation, explain
 from rabta_policy.faults import Fault, PolicyError
+from rabta_policy.following import Plan, here, plan
 from rabta_policy.judge import decide
+from rabta_policy.known_room import KnownRoom, know, server_of
+from rabta_policy.label import State, StateEvent
 from rabta_policy.policy import Policy, Standing
 from rabta_policy.reading import read_text
 from rabta_policy.reasons import ReasonCode
@@ -47,8 +50,10 @@ __all__ = [
     "Explanation",
     "Fault",
     "Grant",
+    "KnownRoom",
     "MediaRule",
     "Organisation",
+    "Plan",
     "Policy",
     "PolicyDocument",
     "PolicyError",
@@ -58,6 +63,8 @@ __all__ = [
     "RoomClass",
     "Server",
     "Standing",
+    "State",
+    "StateEvent",
     "Trial",
     "Turn",
     "Verdict",
@@ -66,14 +73,18 @@ __all__ = [
     "difference",
     "explain",
     "fill_servers",
+    "here",
+    "know",
     "load_document",
     "open_signed",
     "parse",
     "parse_cases",
     "parse_document",
+    "plan",
     "policy_schema",
     "put",
     "reissue",
+    "server_of",
     "servers_allowed_in",
     "sign_document",
 ]

@@ -10,8 +10,7 @@ import logging
 from synapse.api.errors import SynapseError
 from synapse.module_api import ModuleApi
 
-from rabta_policy import Policy, Standing
-from rabta_policy.following import plan
+from rabta_policy import Policy, Standing, plan
 from rabta_synapse import class_rules
 from rabta_synapse.audit import Audit
 from rabta_synapse.judge import Judge
@@ -79,10 +78,11 @@ class Reconcile:
 
     async def _room(self, room_id: str, policy: Policy) -> bool:
         state = await self._api.get_room_state(room_id, (*STATE_WITH_MEMBERS, ACL))
-        known = know(room_id, state, policy, self._judge.clock())
+        now = self._judge.clock()
+        known = know(room_id, state, policy, now)
         if known is None:
             return False
-        todo = plan(self._judge, known, state)
+        todo = plan(policy, known, state, ours=self._judge.server_name, now=now)
         for user_id in todo.kick:
             await self._out(todo.by or user_id, user_id, known)
         for user_id in todo.leave:
@@ -97,7 +97,7 @@ class Reconcile:
                     "content": class_rules.acl_content(todo.acl),
                 }
             )
-        return todo != Plan(by=todo.by)
+        return not todo.changes_nothing
 
     async def _out(self, sender: str, target: str, known: KnownRoom) -> None:
         policy = self._judge.policy
