@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+
 from rabta_deploy.accounts import Account
 from rabta_deploy.eoffice_person import Clerk
 from rabta_deploy.fault import YardError
