@@ -21,7 +21,9 @@ class Worker:
         interval: Seconds between two looks without being woken.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[bool | float]], interval: float) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[bool | float]], interval: float
+    ) -> None:
         self.name = name
         self._work = work
         self._interval = interval

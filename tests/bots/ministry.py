@@ -1,4 +1,4 @@
-"""A ministry for the tests: its clock, policy, secrets, directory, and its bridge with a recorder."""
+"""A ministry for the tests: clock, policy, secrets, directory, and a bridge with a recorder."""
 
 import asyncio
 import base64

@@ -106,6 +106,8 @@ async def office(ministry: Ministry, **changes: Any) -> AsyncIterator[Office]:
     )
     ministry.eoffice_url = f"http://127.0.0.1:{eoffice_port}"
     changes = {"listen": {"host": "127.0.0.1", "port": bridge_port}, **changes}
-    async with serving(settings, ministry.hands) as served:
-        async with running(ministry, **changes) as bridge:
-            yield Office(served.desk, bridge)
+    async with (
+        serving(settings, ministry.hands) as served,
+        running(ministry, **changes) as bridge,
+    ):
+        yield Office(served.desk, bridge)

@@ -1,5 +1,7 @@
 """A recorder at the Matrix port: rooms and messages in memory, and officers who write into them."""
 
+# ruff: noqa: ARG002 - the port has arguments that a recorder has no use for
+
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence

@@ -3,6 +3,7 @@
 `RABTA_WRITE_CARDS=1` writes them anew; read the difference before you commit it.
 """
 
+import ast
 import json
 import os
 import re
@@ -171,7 +172,15 @@ def test_no_subject_breaks_a_card(subject: str, remarks: str, number: str, langu
         assert controls == [FSI, PDI] * (len(controls) // 2)
         assert "You can reply:" in text or "آپ جواب میں لکھ سکتے ہیں:" in text
     assert set(re.findall(r"<(/?[a-z]+)", content["formatted_body"])) <= {
-        "p", "/p", "strong", "/strong", "br", "a", "/a", "em", "/em"
+        "p",
+        "/p",
+        "strong",
+        "/strong",
+        "br",
+        "a",
+        "/a",
+        "em",
+        "/em",
     }
 
 
@@ -193,7 +202,9 @@ def test_markup_in_a_subject_is_text() -> None:
 def test_only_web_addresses_become_links() -> None:
     event = Telling().marked(links=[{"rel": "open", "href": "javascript:alert(1)"}])
     facts = Facts(1, CardKind.FILE, event, "x", POST)
-    assert "javascript" not in json.dumps(card_message(pending_card(facts, "en", KARACHI), "en", None))
+    assert "javascript" not in json.dumps(
+        card_message(pending_card(facts, "en", KARACHI), "en", None)
+    )
 
 
 def test_a_cut_text_ends_at_a_word_and_says_so() -> None:
@@ -216,7 +227,10 @@ def test_a_poll_offers_only_commands_without_words() -> None:
     assert offered is not None
     start = offered["org.matrix.msc3381.poll.start"]
     assert [answer["id"] for answer in start["answers"]] == [
-        "approve", "seen", "discuss", "acknowledge"
+        "approve",
+        "seen",
+        "discuss",
+        "acknowledge",
     ]
     assert poll("F.No.1", (), "en") is None
 
@@ -228,8 +242,6 @@ def catalogue() -> Any:
 
 
 def test_every_sentence_has_its_urdu_with_the_same_names() -> None:
-    import ast
-
     package = Path(answers.__file__).parents[1]
     marked = {
         node.args[0].value

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from events import Telling
 from hypothesis import given
 from hypothesis import strategies as st
 from ministry import NOW
@@ -151,7 +152,7 @@ CARDS = [
     (Verb.APPROVE, {"held_by_sender": False}, Refusal.NOT_HOLDER),
     (Verb.APPROVE, {"held_by_sender": False, "state": "decided"}, Refusal.NOT_HOLDER),
     (Verb.APPROVE, {"state": "decided"}, Refusal.CARD_USED),
-    (Verb.APPROVE, {"state": "deciding"}, Refusal.CARD_USED),
+    (Verb.APPROVE, {"state": "deciding"}, Refusal.CARD_BUSY),
     (Verb.APPROVE, {"state": "withdrawn"}, Refusal.CARD_WITHDRAWN),
     (Verb.APPROVE, {"state": "superseded"}, Refusal.STALE_MOVEMENT),
     (Verb.APPROVE, {"state": "expired"}, Refusal.CARD_EXPIRED),
@@ -210,7 +211,7 @@ DECIDABLE = Allowance("restricted", subject=True, decide="confirm")
     ],
 )
 def test_a_card_offers_what_its_post_may_do(
-    telling, how: dict[str, str], post: str, *, may_decide: bool, offered: set[Verb]
+    telling: Telling, how: dict[str, str], post: str, *, may_decide: bool, offered: set[Verb]
 ) -> None:
     event = telling.marked(**how)
     assert set(offered_verbs(event, post, DECIDABLE, may_decide=may_decide)) == offered

@@ -178,9 +178,7 @@ async def test_a_sequence_that_is_closed_or_taken_is_refused(
 async def test_a_sender_that_is_too_fast_is_asked_to_wait(
     ministry: Ministry, telling: Telling
 ) -> None:
-    async with running(
-        ministry, intake={"max_waiting": 1, "gap_wait_seconds": 3600}
-    ) as bridge:
+    async with running(ministry, intake={"max_waiting": 1, "gap_wait_seconds": 3600}) as bridge:
         telling.charge("ITT-DS-ADMN", "p-2")  # never sent: what follows waits for it
         assert (await bridge.deliver(telling.charge("ITT-DS-ADMN", "p-2")))[0] == 202
         status, body, headers = await bridge.deliver(telling.charge("ITT-JS", "p-3"))
@@ -228,7 +226,9 @@ async def test_a_secret_item_is_a_notice_with_a_reference_and_nothing_else(
             f"Reference: \u2068{notice.id}\u2069\nFor: \u2068Deputy Secretary (Admn)\u2069"
         )
         assert "F.No." not in everything_stored(bridge)
-        said = bridge.chat.write("@bilal:itt.gov.test", card.room_id, "approve", reply_to=card.event_id)
+        said = bridge.chat.write(
+            "@bilal:itt.gov.test", card.room_id, "approve", reply_to=card.event_id
+        )
         answer = await eventually(lambda: bridge.chat.answer_to(said))
         assert "[grade-not-from-chat]" in answer.body
 
@@ -268,11 +268,14 @@ async def test_many_deliveries_at_once_store_each_event_once(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(body=st.binary(max_size=400) | st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
-    max_leaves=12,
-).map(lambda value: json.dumps(value).encode()))
+@given(
+    body=st.binary(max_size=400)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode())
+)
 async def test_no_body_at_all_brings_the_door_down(fuzzed: Running, body: bytes) -> None:
     for media_type in ("application/cloudevents+json", "application/cloudevents-batch+json"):
         status, answer, _ = await fuzzed.deliver(

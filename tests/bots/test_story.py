@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from events import Telling
-from ministry import BILAL, CHAUDHRY, Ministry, running
+from ministry import BILAL, CHAUDHRY, Ministry
 from office import Office, office
 from recorder import Sent
 
@@ -156,3 +155,68 @@ async def test_only_a_signed_device_commands(ministry: Ministry, eventually: Any
         assert decisions(place, file_id) == []
         await confirm(place, BILAL, card, "approve", eventually)
         await eventually(lambda: decisions(place, file_id) == ["approved"])
+
+
+async def test_what_e_office_refuses_is_said_in_words_and_the_card_stays_open(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file(certificate_required=True)
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        said = place.chat.write(BILAL, card.room_id, "approve", reply_to=card.event_id)
+        await reply(place, said, eventually)
+        place.chat.write(BILAL, card.room_id, "yes 1000")
+
+        def refused() -> bool:
+            answer = place.chat.answer_to(said)
+            return answer is not None and "[certificate-required]" in answer.body
+
+        await eventually(refused, what="the refusal")
+        assert decisions(place, file_id) == []
+        await confirm(place, BILAL, card, "return Sign it there, please.", eventually)
+        await eventually(lambda: decisions(place, file_id) == ["returned_with_observations"])
+        edit = await eventually(lambda: place.chat.edit_of(card.event_id))
+        new = edit.content["m.new_content"]["body"]
+        assert new.startswith("Returned with observations: ")
+
+
+async def test_a_file_that_moved_on_unheard_is_refused_by_e_office_as_stale(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry, intake={"feed_interval_seconds": 3600}) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        place.desk.on_told = lambda: None  # what happens now is not pushed
+        place.act(file_id, "p-1", "ITT-SO-ADMN2", Verb.PULL_BACK)
+        said = place.chat.write(BILAL, card.room_id, "approve", reply_to=card.event_id)
+        await reply(place, said, eventually)
+        place.chat.write(BILAL, card.room_id, "yes 1000")
+
+        def refused() -> bool:
+            answer = place.chat.answer_to(said)
+            return answer is not None and answer.body.startswith("Not done.")
+
+        await eventually(refused, what="the refusal")
+        assert decisions(place, file_id) == []
+
+
+async def test_forward_and_discuss_from_chat_do_in_e_office_what_they_say(
+    ministry: Ministry, eventually: Any
+) -> None:
+    async with office(ministry) as place:
+        file_id = place.open_file()
+        place.put_up(file_id)
+        card = await card_in(place, "F.No.1(5)", eventually)
+        said = place.chat.write(BILAL, card.room_id, "discuss", reply_to=card.event_id)
+        assert (await reply(place, said, eventually)).startswith("To be discussed: ")
+        assert decisions(place, file_id) == ["discuss"]
+        question = await confirm(place, BILAL, card, "forward itt-js", eventually)
+        assert "to \u2068itt-js\u2069" in question
+        edit = await eventually(lambda: place.chat.edit_of(card.event_id))
+        assert edit.content["m.new_content"]["body"].startswith("Forwarded: ")
+        onward = await eventually(
+            lambda: [sent for sent in place.chat.cards() if "آپ کو مارک" in sent.body]
+        )
+        assert place.chat.names[onward[0].room_id] == "e-Office: Joint Secretary"

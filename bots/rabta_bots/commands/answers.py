@@ -28,6 +28,7 @@ REFUSALS: dict[str, str] = {
     Refusal.NOTHING_PENDING: N_("Nothing is pending in this room."),
     Refusal.WHICH_CARD: N_("Several cards are pending. Reply to one of them, or write its number:"),
     Refusal.CARD_EXPIRED: N_("This card has expired. Decide in e-Office."),
+    Refusal.CARD_BUSY: N_("Your earlier command on this card is still being carried out."),
     Refusal.CARD_USED: N_("This card was used already; one card takes one decision."),
     Refusal.CARD_WITHDRAWN: N_("The sender has withdrawn this file."),
     Refusal.STALE_MOVEMENT: N_("The file has moved on since this card. Use the latest card."),

@@ -66,7 +66,7 @@ class Confirming:
         state = card_state(self.connection, Found(card), self.officer, self.composer)
         refusal = judge_command(verb, state, self.composer.now)
         if refusal is None and not begin_deciding(self.connection, row.card_id):
-            refusal = Refusal.CARD_USED
+            refusal = Refusal.CARD_BUSY
         if refusal is not None:
             lapse_asked(self.connection, card_id=row.card_id)
             return refusal

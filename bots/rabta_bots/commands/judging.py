@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     NOTHING_PENDING = "nothing-pending"
     WHICH_CARD = "which-card"
     CARD_EXPIRED = "card-expired"
+    CARD_BUSY = "card-busy"
     CARD_USED = "card-used"
     CARD_WITHDRAWN = "card-withdrawn"
     STALE_MOVEMENT = "stale-movement"
@@ -91,7 +92,7 @@ DEVICES = {
 }
 
 CLOSED = {
-    "deciding": Refusal.CARD_USED,
+    "deciding": Refusal.CARD_BUSY,
     "decided": Refusal.CARD_USED,
     "withdrawn": Refusal.CARD_WITHDRAWN,
     "superseded": Refusal.STALE_MOVEMENT,
