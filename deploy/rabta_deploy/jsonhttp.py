@@ -1,4 +1,4 @@
-"""One JSON request over plain HTTP to a server of our own network, on loopback."""
+"""One JSON request over HTTP to a server of our own network; plain HTTP is for loopback."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def request(
 
     Args:
         method: HTTP method.
-        url: `http://host:port/path?query`.
+        url: `http://host:port/path?query`, or `https://`, verified by the machine's CAs.
         json_body: Sent as JSON when not None.
         token: Sent as `Authorization: Bearer`.
         headers: Further headers.
@@ -45,7 +45,8 @@ def request(
     payload = None if json_body is None else json.dumps(json_body).encode()
     if payload is not None:
         sent["Content-Type"] = "application/json"
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    over = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = over(parts.hostname or "", parts.port, timeout=timeout_s)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
         connection.request(method, target, payload, sent)
