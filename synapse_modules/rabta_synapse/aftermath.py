@@ -11,9 +11,9 @@ import logging
 from synapse.api.errors import SynapseError
 from synapse.module_api import EventBase, ModuleApi, StateMap
 
+from rabta_policy.known_room import CREATE, LABEL, know, server_of
+from rabta_policy.label import ROOM_CLASS, labels_in
 from rabta_synapse.judge import Judge
-from rabta_synapse.known_room import CREATE, LABEL, know, server_of
-from rabta_synapse.label import ROOM_CLASS, labels_in
 from rabta_synapse.membership import Membership
 from rabta_synapse.reconcile import Reconcile
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rabta_policy import RoomClass
-from rabta_synapse.label import ROOM_CLASS
+from rabta_policy.label import ROOM_CLASS
 from rabta_synapse.refusal import Refusal
 
 MEGOLM = "m.megolm.v1.aes-sha2"

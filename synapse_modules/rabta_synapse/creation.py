@@ -15,10 +15,10 @@ from synapse.api.errors import Codes
 from synapse.module_api import NOT_SPAM, JsonDict, Requester
 
 from rabta_policy import Action, ActionKind, Policy, Room, RoomClass
+from rabta_policy.known_room import owner_of, people_of, server_of
+from rabta_policy.label import ROOM_CLASS, Label
 from rabta_synapse import class_rules, crossing
 from rabta_synapse.judge import Judge, Note
-from rabta_synapse.known_room import owner_of, people_of, server_of
-from rabta_synapse.label import ROOM_CLASS, Label
 from rabta_synapse.refusal import ADDRESS, NO_POLICY, Refusal
 
 _PATH = "on_create_room"

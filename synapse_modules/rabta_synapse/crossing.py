@@ -9,7 +9,7 @@ server already there: a ministry that may not meet another meets it nowhere, who
 from collections.abc import Iterable, Iterator
 
 from rabta_policy import Action, ActionKind, Room
-from rabta_synapse.known_room import server_of
+from rabta_policy.known_room import server_of
 
 Question = tuple[Action, ...]
 """Actions of which one must be allowed."""

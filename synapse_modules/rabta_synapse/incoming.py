@@ -6,8 +6,8 @@ returned code would store the event emptied, for ever, so this file returns no c
 
 from synapse.module_api import NOT_SPAM, EventBase, ModuleApi
 
+from rabta_policy.known_room import STATE_WITH_MEMBERS
 from rabta_synapse.judge import Judge
-from rabta_synapse.known_room import STATE_WITH_MEMBERS
 from rabta_synapse.membership import Membership
 from rabta_synapse.private import federation_request
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from synapse.module_api import EventBase, LoggingTransaction, ModuleApi
 
 from rabta_policy import Policy
-from rabta_synapse.known_room import server_of, strictest
-from rabta_synapse.label import ROOM_CLASS, Label
+from rabta_policy.known_room import server_of, strictest
+from rabta_policy.label import ROOM_CLASS, Label
 
 _CREATE = """
     CREATE TABLE IF NOT EXISTS rabta_invitations (

@@ -11,10 +11,7 @@ from synapse.api.errors import Codes
 from synapse.module_api import NOT_SPAM, EventBase, JsonDict, ModuleApi, StateMap
 
 from rabta_policy import Action, ActionKind, Policy, Room
-from rabta_synapse import crossing
-from rabta_synapse.invitations import Invitation, Invitations, read_invitation
-from rabta_synapse.judge import Judge, Note
-from rabta_synapse.known_room import (
+from rabta_policy.known_room import (
     STATE_WITH_MEMBERS,
     KnownRoom,
     know,
@@ -23,6 +20,9 @@ from rabta_synapse.known_room import (
     server_of,
     strictest,
 )
+from rabta_synapse import crossing
+from rabta_synapse.invitations import Invitation, Invitations, read_invitation
+from rabta_synapse.judge import Judge, Note
 from rabta_synapse.refusal import NO_POLICY, NOT_INVITED, Refusal
 
 SpamAnswer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]

@@ -6,8 +6,8 @@ from synapse.api.errors import Codes
 from synapse.module_api import NOT_SPAM, EventBase, JsonDict, ModuleApi, RoomAlias, StateMap
 
 from rabta_policy import Action, ActionKind
+from rabta_policy.known_room import STATE_NEEDED, know
 from rabta_synapse.judge import Judge, Note
-from rabta_synapse.known_room import STATE_NEEDED, know
 from rabta_synapse.refusal import NO_POLICY, Refusal
 
 

@@ -6,19 +6,22 @@ people may no longer share, they leave it. In the days of grace and after them n
 """
 
 import logging
+from collections.abc import Iterator
 
 from synapse.api.errors import SynapseError
-from synapse.module_api import ModuleApi
+from synapse.module_api import EventBase, ModuleApi, StateMap
 
-from rabta_policy import Policy, Standing, plan
+from rabta_policy import Policy, RoomClass, Standing, plan
+from rabta_policy.known_room import ACL, STATE_WITH_MEMBERS, KnownRoom, know, server_of
 from rabta_synapse import class_rules
 from rabta_synapse.audit import Audit
 from rabta_synapse.judge import Judge
-from rabta_synapse.known_room import ACL, STATE_WITH_MEMBERS, KnownRoom, know, server_of
 from rabta_synapse.private import rooms_of_ours
 
 logger = logging.getLogger(__name__)
 
+JOIN_RULES = ("m.room.join_rules", "")
+HISTORY = ("m.room.history_visibility", "")
 _BETWEEN_ROOMS_S = 0.01
 
 
@@ -77,7 +80,9 @@ class Reconcile:
             return False
 
     async def _room(self, room_id: str, policy: Policy) -> bool:
-        state = await self._api.get_room_state(room_id, (*STATE_WITH_MEMBERS, ACL))
+        state = await self._api.get_room_state(
+            room_id, (*STATE_WITH_MEMBERS, ACL, JOIN_RULES, HISTORY)
+        )
         now = self._judge.clock()
         known = know(room_id, state, policy, now)
         if known is None:
@@ -87,14 +92,17 @@ class Reconcile:
             await self._out(todo.by or user_id, user_id, known)
         for user_id in todo.leave:
             await self._out(user_id, user_id, known)
+        wanted = dict(_tightened(policy.room_class(known.room.room_class), state))
         if todo.acl is not None:
+            wanted[ACL[0]] = class_rules.acl_content(todo.acl)
+        for event_type, content in wanted.items() if todo.by else ():
             await self._api.create_and_send_event_into_room(
                 {
-                    "type": ACL[0],
-                    "state_key": ACL[1],
+                    "type": event_type,
+                    "state_key": "",
                     "room_id": room_id,
                     "sender": todo.by,
-                    "content": class_rules.acl_content(todo.acl),
+                    "content": content,
                 }
             )
         return not todo.changes_nothing
@@ -118,3 +126,14 @@ class Reconcile:
             room=known.room.room_id,
             room_class=known.room.room_class,
         )
+
+
+def _tightened(
+    room_class: RoomClass, state: StateMap[EventBase]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """The state that is looser than the class, after a label was raised, as it must be."""
+    rule, visible = state.get(JOIN_RULES), state.get(HISTORY)
+    if rule and class_rules.join_rule(rule.content, room_class):
+        yield JOIN_RULES[0], {"join_rule": room_class.join_rules[0]}
+    if visible and class_rules.history_visibility(visible.content, room_class):
+        yield HISTORY[0], {"history_visibility": room_class.history_visibility}

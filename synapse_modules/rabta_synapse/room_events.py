@@ -10,10 +10,7 @@ from collections.abc import Callable
 from synapse.module_api import EventBase, JsonDict, ModuleApi, StateMap
 
 from rabta_policy import Action, ActionKind, Policy, Room
-from rabta_synapse import class_rules
-from rabta_synapse.creation import Creation
-from rabta_synapse.judge import Judge
-from rabta_synapse.known_room import (
+from rabta_policy.known_room import (
     ENCRYPTION,
     STATE_NEEDED,
     KnownRoom,
@@ -22,7 +19,10 @@ from rabta_synapse.known_room import (
     people_of,
     strictest,
 )
-from rabta_synapse.label import ROOM_CLASS, Label, labels_in
+from rabta_policy.label import ROOM_CLASS, Label, labels_in
+from rabta_synapse import class_rules
+from rabta_synapse.creation import Creation
+from rabta_synapse.judge import Judge
 from rabta_synapse.membership import Membership
 from rabta_synapse.refusal import ADDRESS, NO_POLICY, Refusal
 

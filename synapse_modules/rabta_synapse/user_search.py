@@ -3,8 +3,8 @@
 from synapse.module_api import UserProfile
 
 from rabta_policy import Action, ActionKind
+from rabta_policy.known_room import server_of
 from rabta_synapse.judge import Judge, Note
-from rabta_synapse.known_room import server_of
 from rabta_synapse.refusal import Refusal
 
 

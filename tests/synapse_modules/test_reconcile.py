@@ -67,12 +67,13 @@ async def test_a_raised_label_puts_out_whom_the_new_class_does_not_admit(
     made = network.make_join("FIN", room_id)
     assert network.send_join("FIN", room_id, made).status == 200
     spy = network.hostiles["FIN"].user("spy")
-    # The join rule of the old class would be too loose for the new one: it goes first.
-    assert amna.set_state(room_id, "m.room.join_rules", {"join_rule": "invite"}).status == 200
     assert amna.set_state(room_id, LABEL, {"class": "confidential"}).status == 200
     await eventually(lambda: amna.members(room_id).get(spy) == "leave")
     await eventually(lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"])
     assert amna.members(room_id)[amna.user_id] == "join"
+    # What the old class allowed and the new one does not is tightened with it.
+    assert amna.state(room_id, "m.room.join_rules") == {"join_rule": "invite"}
+    assert amna.state(room_id, "m.room.history_visibility") == {"history_visibility": "invited"}
 
 
 async def test_our_people_leave_a_room_of_a_ministry_that_lost_its_right(
