@@ -1,5 +1,6 @@
 """The officer's page in a real Chromium, against a real homeserver and a second real client."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -88,6 +89,34 @@ async def test_a_card_that_came_while_the_officer_had_no_session_is_read(
     await desk.enter(officer)
     await desk.accept()
     await desk.message(card).get_by_text("while you were away").wait_for()
+
+
+async def test_a_card_that_outruns_its_senders_keys_is_shown_once_they_are_known(
+    desk: Any, person: Any, officer: Any, eoffice: Officer, eventually: Any
+) -> None:
+    stranger = await person("stranger")
+    await desk.enter(officer)
+    known = asyncio.Event()
+
+    async def hold(route: Any) -> None:
+        if stranger.user_id in (route.request.post_data or ""):
+            await known.wait()
+        await route.continue_()
+
+    await desk.page.route("**/keys/query", hold)
+    async with Officer() as sender:
+        await stranger.sign_in(sender)
+        room = await room_with(eoffice, officer.user_id, eventually)
+        await eoffice.invite(room, stranger.user_id)
+        await sender.wait_room(room=room)
+        await sender.join(room)
+        await desk.accept()
+        card = desk.message(await sender.send(room, "here at once"))
+        await card.get_by_text("a device that its owner has not signed").wait_for()
+        known.set()
+        await card.get_by_text("here at once").wait_for()
+        assert await card.locator(".warning").count() == 0
+    await desk.page.unroute_all(behavior="wait")
 
 
 async def test_a_poll_is_answered_with_a_button(
