@@ -148,18 +148,24 @@ class Network:
         require_free(self.ports)
         self._report("signing the policy")
         self.publish(self.policy_document())
-        self._report("starting two homeservers and their gateways")
+        # An earlier start came to its end: every account is there, and all may start at once.
+        known = self.network_file.exists()
+        self.office.make_secrets()
+        self._report("starting two homeservers, their gateways, e-Office and the page")
         for ministry in self.ministries.values():
             ministry.start()
-        self.office.make_secrets()
         self._start_page()
+        self._start_eoffice()
+        if known:
+            self._start_bridge()
         for ministry in self.ministries.values():
             ministry.wait_ready()
-        self._report("preparing the officers' accounts")
-        accounts.prepare(list(self.accounts.values()))
-        self._prepare_bot()
-        self._report("starting e-Office and the bridge")
-        self._start_office()
+        if not known:
+            self._report("preparing the officers' accounts")
+            accounts.prepare(list(self.accounts.values()))
+            self._prepare_bot()
+            self._start_bridge()
+        self._report("waiting for the bridge")
         self._wait("page", f"{self.page_url}/health")
         self._wait("eoffice", f"{self.office.eoffice_url}/health")
         self._wait("bridge", f"{self.office.bridge_url}/health/ready")
@@ -193,20 +199,24 @@ class Network:
         )
         self._spawn("page", [*RABTA[:2], "rabta_deploy.page", file])
 
-    def _start_office(self) -> None:
+    def _start_eoffice(self) -> None:
+        for account in self.accounts.values():
+            account.password  # noqa: B018 - e-Office reads the file
         passwords = {person: account.password_file for person, account in self.accounts.items()}
-        eoffice = self.office.write_eoffice(
+        settings = self.office.write_eoffice(
             port=self.ports["eoffice"], seed=self.who.eoffice_seed(passwords)
         )
-        bridge = self.office.write_bridge(
+        self._spawn("eoffice", [*RABTA, "eoffice", "run", "--config", settings])
+
+    def _start_bridge(self) -> None:
+        settings = self.office.write_bridge(
             port=self.ports["bridge"],
             user_id=self.bot_user_id,
             homeserver_url=self.home_ministry.homeserver.client_url,
             policy=self.authority.files,
             directory=self.who.bridge_document(),
         )
-        self._spawn("bridge", [*RABTA, "bridge", "run", "--config", bridge])
-        self._spawn("eoffice", [*RABTA, "eoffice", "run", "--config", eoffice])
+        self._spawn("bridge", [*RABTA, "bridge", "run", "--config", settings])
 
     def _spawn(self, name: str, command: list[str | Path]) -> None:
         directory = self.home / name
