@@ -111,14 +111,17 @@ async def test_the_homeserver_stores_ciphertext_and_holds_the_subject_nowhere(
         assert [place for place, raw in places.items() if secret.encode() in raw] == []
 
 
+@pytest.mark.parametrize("room_version", ["11", "12"])
 async def test_officers_of_two_ministries_share_an_encrypted_room_across_federation(
-    network: Network,
+    network: Network, room_version: str
 ) -> None:
     ours, theirs = network.accounts[DEPUTY_SECRETARY], network.accounts[BUDGET_OFFICER]
     words = "The-budget-of-kites-is-agreed"
 
     async with signed_in(ours) as officer, signed_in(theirs) as guest:
-        room = await officer.create_room(name="Budget", invite=[theirs.user_id])
+        room = await officer.create_room(
+            name="Budget", invite=[theirs.user_id], room_version=room_version
+        )
         await guest.wait_room(room=room, inviter=ours.user_id, within_s=WITHIN_S)
         await guest.join(room, within_s=WITHIN_S)
         heard = await hears(officer, guest, room, words)
