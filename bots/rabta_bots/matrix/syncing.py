@@ -110,6 +110,8 @@ class Syncing:
                 _poke(on_received)
                 pause = _FIRST_PAUSE
             except Exception as error:
+                if self._stopping.is_set():
+                    return  # the connection was closed under a request: that is no failure
                 if isinstance(error, MatrixError) and error.reason in FATAL:
                     _log.exception("sync-ended", reason=error.reason)
                     raise
