@@ -141,7 +141,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 _GRAMMAR: dict[str, re.Pattern[str]] = {
     "room_id": re.compile(r"![^\s]{1,254}"),
     "event_id": re.compile(r"\$[^\s]{1,254}"),
-    "user_id": re.compile(r"@[^\s:]{0,253}:[^\s]{1,253}"),
+    "user_id": re.compile(r"(?=.{3,255}$)@[^\s:]*:[^\s]+"),
     "txn_id": re.compile(r"[^\s/]{1,255}"),
     "media_id": re.compile(r"[A-Za-z0-9_\-]{1,255}"),
     "server_name": re.compile(r"[^\s/]{1,255}"),

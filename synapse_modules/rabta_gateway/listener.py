@@ -3,7 +3,10 @@
 import asyncio
 from typing import Any
 
-from aiohttp import http_parser, web
+from aiohttp import StreamReader, http_parser, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from yarl import URL
 
 from rabta_gateway.ledger import SERVER
 
@@ -63,6 +66,24 @@ class BorderServer(web.Server):
     def __init__(self, handler: Any, *, clear: bool = False) -> None:
         super().__init__(handler)
         self._clear = clear
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        """Make the request object, also of a target whose host no URL can have.
+
+        aiohttp would fail outside of every handler there and leave the connection open, unanswered.
+        """
+        try:
+            return super()._make_request(message, payload, protocol, writer, task)
+        except ValueError:
+            harmless = message._replace(path="*", url=URL("*", encoded=True))
+            return super()._make_request(harmless, payload, protocol, writer, task)
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of one connection."""

@@ -24,7 +24,7 @@ from rabta_gateway.relay import check_answer, chunks, passed_headers, stream
 from rabta_gateway.settings import Limits
 from rabta_policy import Server
 
-_TARGET = re.compile(r"matrix-federation://([^/?#@\s]+)(/.*)", re.DOTALL)
+_TARGET = re.compile(r"matrix-federation://([A-Za-z0-9.:\-]{1,255})(/.*)", re.DOTALL)
 _KEY_ANSWER_BYTES = 65536
 _MEDIA = frozenset({"media-download", "media-thumbnail"})
 
@@ -66,7 +66,9 @@ class Outbound:
 
     async def _cross(self, request: web.BaseRequest, crossing: Crossing) -> web.StreamResponse:
         given = request.headers.getall("Proxy-Authorization", [])
-        if len(given) != 1 or not compare_digest(given[0].encode(), self._credentials):
+        if len(given) != 1 or not compare_digest(
+            given[0].encode("utf-8", "surrogateescape"), self._credentials
+        ):
             raise RefusedError("wrong-proxy-secret")
         crossing.verified = True
         crossing.origin = self._border.server_name

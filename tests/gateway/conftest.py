@@ -332,6 +332,11 @@ class Network:
         """Send raw bytes to a listener without TLS."""
         return await exchange("127.0.0.1", port, data)
 
+    async def stranger(self, gateway: Gateway, data: bytes) -> Answer:
+        """Send raw bytes to the inbound side."""
+        port = gateway.inbound_port
+        return await exchange("127.0.0.1", port, data, tls=self.tls_client(), name=ITT)
+
     async def until(self, condition: Callable[[], Awaitable[bool] | bool]) -> None:
         """Wait for a condition, at most ten seconds."""
         async with asyncio.timeout(10):

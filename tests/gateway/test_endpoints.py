@@ -58,6 +58,7 @@ def test_an_endpoint_is_found_with_its_action(
         ("PUT", "/_matrix/federation/V1/send/1", "unknown-endpoint"),
         ("GET", f"{V1}/media/download/%2e%2e%2fsecret", "unknown-endpoint"),
         ("GET", f"{V1}/make_join/room/@a:fin.gov.test", "unknown-endpoint"),
+        ("GET", f"{V1}/user/devices/@{'a' * 200}:{'b' * 60}", "unknown-endpoint"),
         ("GET", f"{V1}/send/1", "wrong-method"),
         ("DELETE", f"{V1}/send/1", "wrong-method"),
         ("OPTIONS", f"{V1}/publicRooms", "wrong-method"),

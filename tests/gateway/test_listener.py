@@ -1,9 +1,11 @@
 """The outbound listener takes Synapse's scheme although aiohttp's fast parser does not."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from aiohttp import http_parser, web
 
@@ -31,6 +33,24 @@ async def test_the_fast_parser_still_refuses_the_scheme(network: Any) -> None:
     answer = await network.plain(port, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
     assert (answer.status, seen) == (400, [])
+
+
+@pytest.mark.parametrize("host", ["f\u00efn.gov.test", "xn--a", "[::1", "a\u3002b", "\ud800"])
+@pytest.mark.parametrize("scheme", ["matrix-federation", "http", "https"])
+async def test_a_target_with_a_host_that_cannot_be_is_answered_on_both_sides(
+    network: Any, scheme: str, host: str
+) -> None:
+    gateway = await network.gateway()
+    target = f"{scheme}://{host}/_matrix/federation/v1/send/1"
+    data = f"PUT {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    raw = data.encode("utf-8", "surrogatepass")
+
+    async with asyncio.timeout(10):
+        outbound = await network.plain(gateway.outbound_port, raw)
+        inbound = await network.stranger(gateway, raw)
+
+    assert outbound.status in {400, 407}
+    assert inbound.status == 400
 
 
 async def test_the_command_serves_until_sigterm_and_ends_with_0(

@@ -69,7 +69,7 @@ async def test_the_target_reaches_the_peer_byte_for_byte(network: Any) -> None:
     assert [request.target for request in seen] == [target]
 
 
-@pytest.mark.parametrize("secret", [None, "", "wrong", "a-made-up-proxy-secret2"])
+@pytest.mark.parametrize("secret", [None, "", "wrong", "ü", "a-made-up-proxy-secret2"])
 async def test_without_the_secret_nothing_leaves(network: Any, secret: str | None) -> None:
     seen = await peer(network)
     gateway = await network.gateway()
@@ -103,6 +103,8 @@ async def test_a_server_outside_the_registry_is_never_connected_to(network: Any)
         "FIN.gov.test",
         f"{FIN}.",
         "[::1]",
+        "f\u00efn.gov.test",
+        "a" * 300,
         ITT,
     ]
     answers = [
