@@ -68,10 +68,12 @@ def first(state: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @contextmanager
-def staying_up(state: Path) -> Iterator["subprocess.Popen[str]"]:
+def staying_up(
+    state: Path, *, stderr: int = subprocess.DEVNULL
+) -> Iterator["subprocess.Popen[str]"]:
     """A demo that stays up; its first line of output is still unread."""
     with subprocess.Popen(
-        command(state, "--json"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command(state, "--json"), stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as process:
         yield process
         if process.poll() is None:
@@ -192,6 +194,23 @@ def test_nothing_is_left_running_when_it_is_ended(
     assert code == (-signal.SIGKILL if end is signal.SIGKILL else 0)
     assert until(lambda: not any(psutil.pid_exists(pid) for pid in pids), within_s=20)
     assert until(lambda: not processes_of(state), within_s=20)
+
+
+def test_a_part_that_ends_by_itself_ends_the_demo_in_words(
+    first: "subprocess.CompletedProcess[str]", state: Path
+) -> None:
+    assert first.returncode == 0
+    with staying_up(state, stderr=subprocess.PIPE) as up:
+        pids = described(up)["pids"]
+
+        os.kill(pids["page"], signal.SIGKILL)
+        _, errors = up.communicate(timeout=60)
+
+    assert up.returncode == 1
+    told = lines(errors)[-1]
+    assert told["error"] == "process-ended"
+    assert "page ended by itself" in told["text"]
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
 
 
 def test_a_taken_port_is_refused_in_words_and_nothing_is_left(tmp_path: Path) -> None:
