@@ -3,20 +3,25 @@
 import asyncio
 import inspect
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, Protocol
 
 import pytest
 
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.ports import free_port
-from rabta_deploy.process import spawn, stop_all, until
+from rabta_deploy.postgres import Postgres, PostgresError
+from rabta_deploy.process import stop_all
 
 REQUIRE_ALL = os.environ.get("RABTA_REQUIRE_ALL") == "1"
+# The homeserver of ITT as main process, two generic workers, a federation sender and an event
+# persister on PostgreSQL, where a test does not say otherwise.
+TEST_WORKERS = os.environ.get("RABTA_TEST_WORKERS") == "1"
+_databases = count(1)
 
 
 class Eventually(Protocol):
@@ -63,14 +68,15 @@ def eventually() -> Eventually:
 
 @pytest.fixture(scope="module")
 def homeserver_factory(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Homeserver]]:
     """Start real homeservers on free ports; all are stopped when the module is done.
 
     `homeserver_factory("itt.gov.test", door=DoorSettings(...), gateway_out_port=...,
     overrides={...}, start=True)`: keywords as `SynapseSettings`; `start=False` only makes it
     (its `verify_key` is known before it runs). Start several without `start`, then
-    `.start()` all and `.wait_ready()` all, to save time.
+    `.start()` all and `.wait_ready()` all, to save time. `with_workers=True` runs it as many
+    processes on a PostgreSQL of the session; RABTA_TEST_WORKERS=1 does so for every `itt`.
     """
     made: list[Homeserver] = []
 
@@ -78,6 +84,11 @@ def homeserver_factory(
         server_name: str = "itt.gov.test", *, start: bool = True, **further: Any
     ) -> Homeserver:
         ports = [free_port() for _ in range(2)]
+        if TEST_WORKERS and server_name == "itt.gov.test" and "database" not in further:
+            further = {"with_workers": True, **further}
+        if further.get("with_workers") and "database" not in further:
+            postgres = request.getfixturevalue("postgres")
+            further["database"] = postgres(f"homeserver-{next(_databases)}")
         homeserver = Homeserver(
             server_name,
             tmp_path_factory.mktemp(server_name),
@@ -90,95 +101,24 @@ def homeserver_factory(
         return homeserver
 
     yield make
-    stop_all(homeserver.child for homeserver in made if homeserver.child)
+    stop_all(child for homeserver in made for child in homeserver.children.values())
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def postgres() -> Iterator[Callable[[str], str]]:
     """A throw-away PostgreSQL; call it with a name for the URL of a new, empty database.
 
-    The URL is `postgresql://...`; Debian's binaries are used, as user postgres when run by root.
+    The URL is `postgresql://...` with its role and password.
     """
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not binaries:
-        missing_part("PostgreSQL is not installed (apt install postgresql)")
-    tools = binaries[-1]
-    directory = tmp_path_factory.mktemp("postgres")
-    # setpriv becomes the program, so the pid is PostgreSQL's own, and dies with the tests.
-    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=QUIT"]
-    as_postgres = ["setpriv", *user, "--"] if os.geteuid() == 0 else []
-    if as_postgres:
-        # initdb refuses root; every directory above must let user postgres through.
-        for above in (directory, *directory.parents[:3]):
-            if above.owner() == "root" and above != Path("/tmp"):  # noqa: S108 - never widened
-                above.chmod(above.stat().st_mode | 0o011)
-        shutil.chown(directory, "postgres", "postgres")
-    data = directory / "data"
-    subprocess.run(
-        [
-            *as_postgres,
-            tools / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ],
-        check=True,
-        capture_output=True,
-        cwd=directory,
-    )
-    port = free_port()
-    quick = [f"-c{name}=off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
-    server = spawn(
-        [
-            *as_postgres,
-            tools / "postgres",
-            "-D",
-            data,
-            "-p",
-            str(port),
-            "-k",
-            directory,
-            "-c",
-            "listen_addresses=127.0.0.1",
-            *quick,
-        ],
-        name="PostgreSQL",
-        log_file=tmp_path_factory.mktemp("postgres-log") / "postgres.log",
-        directory=directory,
-    )
-
-    def sql(statement: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [
-                tools / "psql",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-                "-U",
-                "postgres",
-                "-qtAc",
-                statement,
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-
-    server.wait_ready(lambda: sql("select 1").returncode == 0, within_s=30)
-
-    def database(name: str) -> str:
-        made = sql(f'create database "{name}"')
-        assert made.returncode == 0, made.stderr
-        return f"postgresql://postgres@127.0.0.1:{port}/{name}"
-
-    yield database
-    stop_all([server])
-    assert until(lambda: not server.running, within_s=10)
+    # Not below pytest's own directory, which lets nobody pass, user postgres neither.
+    with TemporaryDirectory(prefix="rabta-postgres-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        server = Postgres(directory / "cluster", port=free_port(), throw_away=True)
+        try:
+            server.start()
+        except PostgresError as fault:
+            missing_part(str(fault))
+        server.wait_ready()
+        yield server.database
+        server.stop()

@@ -1,6 +1,7 @@
-"""One Synapse on this machine: rendered into a directory, started, waited for, stopped.
+"""One homeserver on this machine: rendered into a directory, started, waited for, stopped.
 
-The process is `python -m synapse.app.homeserver` of the same interpreter, unmodified.
+Its process is `python -m synapse.app.homeserver` of the same interpreter, unmodified; with
+workers, further processes stand beside it behind a router, and show the same face.
 """
 
 import secrets
@@ -21,9 +22,10 @@ from rabta_deploy import synapse_config
 from rabta_deploy.admin import SynapseAdmin
 from rabta_deploy.jsonhttp import answers
 from rabta_deploy.ports import require_free
-from rabta_deploy.process import Child, spawn
+from rabta_deploy.process import Child, spawn, stop_all
 from rabta_deploy.secretfile import keep_secret, write_secret
 from rabta_deploy.synapse_config import DoorSettings, SynapseFiles, SynapseSettings
+from rabta_deploy.workers import Workers, choose_ports, health_url
 
 __all__ = ["DoorSettings", "Homeserver", "VerifyKey"]
 
@@ -46,6 +48,7 @@ class Homeserver:
         directory: Holds its configuration, keys, database and log.
         client_port: Loopback port of the client and admin APIs.
         federation_port: Loopback port of the plain federation API, for the gateway.
+        with_workers: Run as many processes; the database must be PostgreSQL.
         further: Further fields of `SynapseSettings`.
     """
 
@@ -56,8 +59,11 @@ class Homeserver:
         *,
         client_port: int,
         federation_port: int,
+        with_workers: bool = False,
         **further: Any,
     ) -> None:
+        if with_workers:
+            further["workers"] = choose_ports(directory.absolute())
         self.settings = SynapseSettings(
             server_name=server_name,
             client_port=client_port,
@@ -68,17 +74,47 @@ class Homeserver:
         self.files = SynapseFiles(directory=directory.absolute())
         self.client_url = f"http://127.0.0.1:{client_port}"
         self.federation_url = f"http://127.0.0.1:{federation_port}"
-        self.metrics_url = (
-            f"http://127.0.0.1:{self.settings.metrics_port}/_synapse/metrics"
-            if self.settings.metrics_port
+        self.child: Child | None = None
+        self.workers = (
+            Workers(
+                server_name,
+                self.files.directory,
+                self.settings.workers,
+                client_port=client_port,
+                federation_port=federation_port,
+            )
+            if self.settings.workers
             else None
         )
-        self.child: Child | None = None
+
+    @property
+    def children(self) -> dict[str, Child]:
+        """The processes that were started, by name; the main one is `homeserver`."""
+        main = {"homeserver": self.child} if self.child else {}
+        return main | (self.workers.children if self.workers else {})
 
     @property
     def running(self) -> bool:
-        """Whether its process runs."""
-        return self.child is not None and self.child.running
+        """Whether it was started and all its processes run."""
+        return self.child is not None and all(child.running for child in self.children.values())
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where the main process tells its metrics, None when it tells none."""
+        return self.metrics_urls.get("main")
+
+    @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Where each Synapse process tells its metrics, by name."""
+        ports = {"main": self.settings.metrics_port} if self.settings.metrics_port else {}
+        if self.settings.workers is not None:
+            ports = {name: at.metrics for name, at in self.settings.workers.processes.items()}
+        return {name: f"http://127.0.0.1:{port}/_synapse/metrics" for name, port in ports.items()}
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """Where each Synapse process writes its log, by name."""
+        return {"main": self.files.log, **(self.workers.logs() if self.workers else {})}
 
     @property
     def verify_key(self) -> VerifyKey:
@@ -103,7 +139,7 @@ class Homeserver:
         )
 
     def start(self) -> None:
-        """Render and start; returns at once, `wait_ready` waits.
+        """Render and start; returns at once, `wait_ready` waits and starts the workers.
 
         Raises:
             PortTakenError: One of its ports is taken.
@@ -112,9 +148,11 @@ class Homeserver:
         if self.running:
             return
         ports = {"client": self.settings.client_port, "federation": self.settings.federation_port}
-        if self.settings.metrics_port is not None:
+        if self.settings.metrics_port is not None and self.workers is None:
             ports["metrics"] = self.settings.metrics_port
         require_free({f"{self.server_name} {use}": port for use, port in ports.items()})
+        if self.workers is not None:
+            self.workers.start_redis()
         self.render()
         self.child = spawn(
             [sys.executable, "-m", "synapse.app.homeserver", "-c", self.files.config],
@@ -124,7 +162,7 @@ class Homeserver:
         )
 
     def wait_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
-        """Wait until it answers `/health`.
+        """Wait until all its processes answer `/health`.
 
         Raises:
             ProcessError: It ended, or is not ready in time; with its last log lines.
@@ -132,12 +170,16 @@ class Homeserver:
         """
         if self.child is None:
             raise RuntimeError(f"{self.server_name} was not started")
-        self.child.wait_ready(lambda: answers(f"{self.client_url}/health"), within_s=within_s)
+        workers = self.settings.workers
+        health = health_url(workers) if workers else f"{self.client_url}/health"
+        self.child.wait_ready(lambda: answers(health), within_s=within_s)
+        if self.workers is not None:
+            self.workers.start(self.files.config, self.files.log_config)
+            self.workers.wait_ready()
 
     def stop(self) -> None:
         """Stop it; harmless when it does not run."""
-        if self.child is not None:
-            self.child.stop()
+        stop_all(self.children.values())
 
     @property
     def admin(self) -> SynapseAdmin:

@@ -80,8 +80,9 @@ class Ministry:
     @property
     def children(self) -> dict[str, Child]:
         """The processes that were started, by name."""
-        parts = {"homeserver": self.homeserver.child, "gateway": self.gateway}
-        return {f"{self.server_name}/{name}": child for name, child in parts.items() if child}
+        gateway = {"gateway": self.gateway} if self.gateway else {}
+        parts = self.homeserver.children | gateway
+        return {f"{self.server_name}/{name}": child for name, child in parts.items()}
 
     @property
     def pinned(self) -> Server:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rabta_deploy import worker_config
+from rabta_deploy.worker_config import WorkerSettings
 
 # Design fact 7: chosen, not inherited. Room version 12 is Synapse's default, but nio and many
 # clients misread its powers and ids; 11 carries all we need. Tests run both.
@@ -109,6 +112,7 @@ class SynapseSettings(BaseModel):
         door: The door module's settings; None: the module is not loaded and nothing federates.
         database: `sqlite`, or `postgresql://user:password@host:port/name`.
         default_room_version: For rooms that do not ask for another one.
+        workers: The ports of many processes behind a router; None: one process.
         overrides: Settings that replace the rendered ones at the top level, for tests.
     """
 
@@ -122,7 +126,14 @@ class SynapseSettings(BaseModel):
     door: DoorSettings | None = None
     database: str = "sqlite"
     default_room_version: str = DEFAULT_ROOM_VERSION
+    workers: WorkerSettings | None = None
     overrides: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _workers_share_a_database(self) -> "SynapseSettings":
+        if self.workers is not None and self.database == "sqlite":
+            raise ValueError("database: workers share one, so it must be PostgreSQL")
+        return self
 
 
 def document(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
@@ -133,7 +144,8 @@ def document(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
         | _LIMITS
         | {"listeners": _listeners(settings), "enable_metrics": settings.metrics_port is not None}
         | {"database": _database(settings, files)}
-        | _gateway(settings, files)
+        | (worker_config.shared_document(settings.workers) if settings.workers else {})
+        | _other_processes(settings, files)
         | _door(settings.door)
         | settings.overrides
     )
@@ -259,18 +271,22 @@ def pgpass(database: str) -> str | None:
     return f"*:*:*:*:{escaped}\n"
 
 
-def _gateway(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
-    if settings.gateway_out_port is None:
+def _other_processes(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
+    """Where the workers are, and the gateway, through which every process reaches others."""
+    if settings.gateway_out_port is None and settings.workers is None:
         return {}
-    return {
-        "instance_map": {
-            # Synapse wants its own place named; one process never connects to it.
-            "main": {"host": "127.0.0.1", "port": settings.client_port},
-            "gateway": {"host": "127.0.0.1", "port": settings.gateway_out_port},
-        },
-        "outbound_federation_restricted_to": ["gateway"],
+    # Synapse wants its own place named; one process never connects to it.
+    places = {"main": {"host": "127.0.0.1", "port": settings.client_port}}
+    if settings.workers is not None:
+        places = worker_config.instances(settings.workers)
+    found: dict[str, Any] = {
+        "instance_map": places,
         "worker_replication_secret_path": str(files.gateway_secret),
     }
+    if settings.gateway_out_port is not None:
+        places["gateway"] = {"host": "127.0.0.1", "port": settings.gateway_out_port}
+        found["outbound_federation_restricted_to"] = ["gateway"]
+    return found
 
 
 def _door(door: DoorSettings | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import trustme
 import yaml
 from recorder import Recorder
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from rabta_bots.bridge import Bridge
 from rabta_bots.settings import Settings, parse_settings
@@ -132,7 +132,7 @@ class Ministry:
         return {
             "organisation": "ITT",
             "listen": {"host": "127.0.0.1", "port": 0},
-            "database": {"url": self.database or f"sqlite:///{self.home / 'bridge.db'}"},
+            "database": self._database(),
             "matrix": {
                 "homeserver_url": "http://127.0.0.1:9",
                 "user_id": "@rabta:itt.gov.test",
@@ -152,6 +152,15 @@ class Ministry:
             "intake": {"gap_wait_seconds": 0, "max_body_bytes": 65536},
             "poll_interval_seconds": 0.05,
         } | changes
+
+    def _database(self) -> dict[str, str]:
+        """Where the store is; a password goes into a file."""
+        if self.database is None:
+            return {"url": f"sqlite:///{self.home / 'bridge.db'}"}
+        url = make_url(self.database)
+        secret_file(self.home / "database.secret", url.password or "")
+        without = url._replace(password=None).render_as_string()
+        return {"url": without, "password_file": str(self.home / "database.secret")}
 
     def settings(self, **changes: Any) -> Settings:
         """The settings as parsed from YAML."""

@@ -1,0 +1,161 @@
+"""The router in front of a homeserver of many processes: nginx, on the loopback alone.
+
+It shows the same two faces as one process does: the client and admin APIs, and the plain
+federation API for the gateway. It writes nothing down, not even what does not fit into memory.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from rabta_deploy.jsonhttp import answers
+from rabta_deploy.ports import require_free
+from rabta_deploy.process import Child, spawn
+from rabta_deploy.secretfile import write_secret
+from rabta_deploy.worker_config import GENERIC, MAIN, PROCESSES
+from rabta_deploy.worker_routes import ANY, BY_ROOM, routes
+
+_READY_WITHIN_S = 30
+_CLOSED = """\
+            default_type application/json;
+            return 404 '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}';
+"""
+_HTTP = """\
+    access_log off;
+    server_tokens off;
+    client_max_body_size 0;  # Synapse has its limits, and says so in Matrix's words
+    client_body_temp_path tmp/body;
+    proxy_temp_path tmp/proxy;
+    fastcgi_temp_path tmp/fastcgi;
+    uwsgi_temp_path tmp/uwsgi;
+    scgi_temp_path tmp/scgi;
+    # People's bodies pass through memory alone.
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_read_timeout 300s;  # a client may wait long for news
+    # The path as it was sent: signatures cover it, and $uri is decoded.
+    map $request_uri $path { "~^(?<before>[^?]*)" $before; }
+    map $path $room { "~/rooms/(?<id>[^/]+)/" $id; }
+    # Who asks: another server by its name, a person by the token. Only for balancing.
+    map $http_authorization $caller {
+        "~^X-Matrix .*origin=\\"?(?<server>[^\\",]+)" $server;
+        default $http_authorization$arg_access_token;
+    }
+"""
+
+
+def document(*, client_port: int, federation_port: int, http_ports: Mapping[str, int]) -> str:
+    """The whole `nginx.conf`.
+
+    Args:
+        client_port: Loopback port of the client and admin APIs.
+        federation_port: Loopback port of the plain federation API.
+        http_ports: Process -> loopback port of its APIs.
+    """
+    generic = [http_ports[name] for name in GENERIC]
+    upstreams = [_upstream(name, [http_ports[name]]) for name in PROCESSES if name in http_ports]
+    upstreams += [_upstream(ANY, generic, by="$caller"), _upstream(BY_ROOM, generic, by="$room")]
+    table = "".join(f'        "~^{pattern}" {upstream};\n' for pattern, upstream in routes())
+    # nginx drops root for its working process; without root it may not be told whom to become.
+    user = "user www-data;\n" if os.geteuid() == 0 else ""
+    return (
+        f"{user}daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n"
+        "events { worker_connections 2048; }\nhttp {\n"
+        + _HTTP
+        + f'    map "$request_method $path" $process {{\n        default {MAIN};\n{table}    }}\n'
+        + "".join(upstreams)
+        + _server(client_port, closed=("/_matrix/federation", "/_matrix/key", "/_synapse/metrics"))
+        + _server(federation_port, opened=("/_matrix/federation/", "/_matrix/key/", "/health"))
+        + "}\n"
+    )
+
+
+def _upstream(name: str, ports: list[int], *, by: str = "") -> str:
+    servers = " ".join(f"server 127.0.0.1:{port};" for port in ports)
+    balanced = f"hash {by} consistent; " if by else ""
+    return f"    upstream {name} {{ {balanced}{servers} keepalive 32; }}\n"
+
+
+def _server(port: int, *, opened: tuple[str, ...] = (), closed: tuple[str, ...] = ()) -> str:
+    """A listener: what is opened alone, or everything but what is closed."""
+    to_process = "            proxy_pass http://$process;\n"
+    locations = dict.fromkeys(opened, to_process) | dict.fromkeys(closed, _CLOSED)
+    locations["/"] = _CLOSED if opened else to_process
+    body = "".join(
+        f"        location {where} {{\n{what}        }}\n" for where, what in locations.items()
+    )
+    return f"    server {{\n        listen 127.0.0.1:{port};\n{body}    }}\n"
+
+
+class Router:
+    """One nginx.
+
+    Args:
+        directory: Holds its configuration and its pid file.
+        name: What messages call it.
+        client_port: Loopback port of the client and admin APIs.
+        federation_port: Loopback port of the plain federation API.
+        http_ports: Process -> loopback port of its APIs.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str,
+        client_port: int,
+        federation_port: int,
+        http_ports: Mapping[str, int],
+    ) -> None:
+        self.directory = directory.absolute()
+        self.child: Child | None = None
+        self._name = name
+        self._ports = {"client": client_port, "federation": federation_port}
+        self._text = document(
+            client_port=client_port, federation_port=federation_port, http_ports=http_ports
+        )
+
+    def start(self) -> None:
+        """Render and start; returns at once.
+
+        Raises:
+            PortTakenError: One of its ports is taken.
+            ProcessError: `program-missing` when nginx is not installed.
+        """
+        if self.child is not None and self.child.running:
+            return
+        require_free({f"{self._name} {use}": port for use, port in self._ports.items()})
+        (self.directory / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = write_secret(self.directory / "nginx.conf", self._text)
+        self.child = spawn(
+            [
+                # A kill would leave nginx's working process behind, and the ports with it.
+                *("setpriv", "--pdeathsig=TERM"),
+                *("nginx", "-p", self.directory, "-e", "stderr", "-c", file),
+            ],
+            name=self._name,
+            log_file=self.directory / "nginx.log",
+            environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin"},
+        )
+
+    def wait_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
+        """Wait until the main process answers through it.
+
+        Raises:
+            ProcessError: It ended, or is not ready in time.
+            RuntimeError: It was never started.
+        """
+        if self.child is None:
+            raise RuntimeError(f"{self._name} was not started")
+        health = f"http://127.0.0.1:{self._ports['client']}/health"
+        self.child.wait_ready(lambda: answers(health), within_s=within_s)
+
+    def stop(self) -> None:
+        """Stop it; harmless when it does not run."""
+        if self.child is not None:
+            self.child.stop()
