@@ -65,9 +65,9 @@ async def test_a_room_of_three_hundred_devices_gets_its_key_without_stalling_the
 
     async def watch() -> None:
         while True:
-            before = time.perf_counter()
+            before = time.thread_time()  # of this thread: a busy machine does not count
             await asyncio.sleep(0)
-            stalls.append(time.perf_counter() - before)
+            stalls.append(time.thread_time() - before)
 
     watching = asyncio.create_task(watch())
     await _send(ours, "rb-1")
@@ -76,7 +76,7 @@ async def test_a_room_of_three_hundred_devices_gets_its_key_without_stalling_the
     assert sorted(served) == sorted(one.user_id for one in people)
     assert len(ours.rows(tables.recipient)) == 300
     # Forty devices of work at a time are about 60 ms; all 300 at once would be half a second.
-    assert sorted(stalls)[-2] < 0.4
+    assert max(stalls) < 0.3
 
 
 async def test_a_device_without_one_time_keys_is_told_and_tried_again_later(
