@@ -24,6 +24,7 @@ from rabta_bots.store.events import (
 )
 from rabta_bots.store.marks import raise_mark
 from rabta_bots.store.posts import known_posts, remember_post
+from rabta_bots.store.turns import take_turn
 from rabta_bots.stripping import addressees, stored_form
 from rabta_contract.answers import EventReason
 from rabta_contract.event import Event
@@ -89,6 +90,7 @@ def accept_push(
     Raises:
         RefusedError: With the contract's reason; the caller's transaction must be rolled back.
     """
+    take_turn(connection, "intake")
     digest = _digest(b"".join(event_bytes(event) for event in events), terms)
     before = digest_of_webhook(connection, webhook_id)
     if before is not None and before != digest:
@@ -117,6 +119,7 @@ def accept_feed(
 
     An event that cannot be taken is audited and passed over; the rest of the page is kept.
     """
+    take_turn(connection, "intake")
     added = 0
     for event in events:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from rabta_bots.store.tables import cards, outbox
+from rabta_bots.store.turns import take_turn
 
 PENDING = "pending"
 WAITING = "waiting"
@@ -66,6 +67,7 @@ def enqueue_words(
 def _insert(
     connection: Connection, stream: str, part: str, key: str, now: datetime, **values: Any
 ) -> None:
+    take_turn(connection, f"outbox|{stream}")
     if connection.execute(select(outbox.c.row).where(outbox.c.key == key)).scalar() is not None:
         return
     last = connection.execute(
