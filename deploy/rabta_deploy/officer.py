@@ -24,7 +24,7 @@ PAGE = HOME / "dist"
 _LINE_LIMIT_BYTES = 16 * 1024 * 1024
 _CLOSE_S = 10
 _GRACE_S = 15
-_DEFAULT_S = 20.0
+_DEFAULT_S = 30.0
 _LOGIN_S = 60.0
 
 Mode = Literal["strict", "unsigned"]

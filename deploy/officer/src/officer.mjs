@@ -6,7 +6,7 @@ import { Refusal } from "./refusal.mjs";
 import { openSession, signIn, signOut } from "./session.mjs";
 import { until } from "./waiting.mjs";
 
-const DEFAULT_TIMEOUT_S = 20;
+const DEFAULT_TIMEOUT_S = 30;
 const POLL_RESPONSE = "org.matrix.msc3381.poll.response";
 
 export class Officer {

@@ -28,6 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PASSWORD = "a password of tests"
+PATIENCE_MS = 60_000  # two cores may be shared with other tests
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -165,6 +166,7 @@ class Desk:
 @pytest_asyncio.fixture(loop_scope="module")
 async def desk(browser: Browser, page_url: str) -> AsyncIterator[Desk]:
     async with await browser.new_context(viewport={"width": 1100, "height": 760}) as context:
+        context.set_default_timeout(PATIENCE_MS)
         yield Desk(await context.new_page(), page_url)
 
 
