@@ -136,6 +136,8 @@ def test_adding_an_organisation_changes_no_verdict_about_others(
     before = decide(compiled(plain), *asked)
     parent = data.draw(st.sampled_from([{}, *({"parent": code} for code in CODES)]))
     plain["organisations"].append(organisation("NEW", **parent))
+    if data.draw(st.booleans()):
+        plain["groups"]["circle"].append("NEW")
     assert decide(compiled(plain), *asked) == before
 
 
@@ -191,6 +193,23 @@ def _fewer_permits(plain: Plain, draw: Callable[..., Any]) -> None:
     plain["permits"] = plain["permits"][draw(st.integers(0, len(plain["permits"]))) :]
 
 
+def _lesser_permits(plain: Plain, draw: Callable[..., Any]) -> None:
+    for permit in plain["permits"]:
+        start, end = (datetime.fromisoformat(permit[key]) for key in ("from", "until"))
+        later, sooner = (timedelta(hours=draw(st.integers(0, 48))) for _ in range(2))
+        if start + later < end - sooner:
+            permit |= {"from": (start + later).isoformat(), "until": (end - sooner).isoformat()}
+        if draw(st.booleans()):
+            permit["direction"] = "one-way"
+        if draw(st.booleans()):
+            permit["max_class"] = CLASSES[0]
+        permit["actions"] = permit["actions"][: draw(st.integers(1, len(permit["actions"])))]
+
+
+def _smaller_group(plain: Plain, draw: Callable[..., Any]) -> None:
+    plain["groups"]["circle"] = plain["groups"]["circle"][: draw(st.integers(1, 2))]
+
+
 def _no_phase(plain: Plain, draw: Callable[..., Any]) -> None:
     plain["phases"].pop(draw(st.sampled_from(["pilot", "federal"])))
 
@@ -212,6 +231,8 @@ NARROWINGS = [
     _lower_ceiling,
     _suspend,
     _fewer_permits,
+    _lesser_permits,
+    _smaller_group,
     _no_phase,
     _sooner_over,
     _closer_class,
