@@ -45,7 +45,8 @@ def network(
     """Homeservers of ITT (and FIN, when the module asks for it), hostile LAW and WAR.
 
     A module sets `HOMESERVERS = ("ITT", "FIN")` to have two real ones; by default FIN is hostile
-    too. Nothing is started and no policy is issued yet.
+    too. With `ITT_WITH_WORKERS = True` ITT runs as many processes. Nothing is started and no policy
+    is issued yet.
     """
     directory = tmp_path_factory.mktemp("door")
     real = getattr(request.module, "HOMESERVERS", ("ITT",))
@@ -66,9 +67,11 @@ def network(
                 "audit_directory": str(directory / "audit" / code),
             }
             module = {"module": "rabta_synapse.Door", "config": door}
+            workers = getattr(request.module, "ITT_WITH_WORKERS", False) and code == "ITT"
             made = homeserver_factory(
                 name,
                 start=False,
+                **({"with_workers": True} if workers else {}),
                 gateway_out_port=board.port,
                 overrides={"modules": [module], **overrides},
             )

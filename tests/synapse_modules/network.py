@@ -136,21 +136,23 @@ class Network:
         return number
 
     def in_force(self, serial: int | None = None) -> bool:
-        """Whether every real homeserver says that this serial (the last) is in force."""
+        """Whether every process of every homeserver says this serial (the last) is in force."""
         said = f"Policy with serial {serial or self.serial} is in force"
-        return all(said in server.files.log.read_text() for server in self.homeservers.values())
+        return all(self.log_says(said, code) for code in self.homeservers)
 
     def log_says(self, words: str, code: str = "ITT") -> bool:
-        """Whether a homeserver's log contains these words."""
-        return words in self.homeservers[code].files.log.read_text()
+        """Whether the log of every process of a homeserver contains these words."""
+        logs = self.homeservers[code].logs.values()
+        return all(words in log.read_text() for log in logs)
 
     def audited(self, code: str = "ITT") -> list[dict[str, Any]]:
-        """Every audit line of a homeserver, in order."""
-        return [
+        """Every audit line of a homeserver, of all its processes by time."""
+        found = [
             json.loads(line)
             for files in chains(self.audit / code).values()
             for line in read_lines(files)
         ]
+        return sorted(found, key=lambda line: str(line["time"]))
 
     def person(self, name: str, code: str = "ITT", *, admin: bool = False) -> Person:
         """An account, signed in; the same for the same name."""

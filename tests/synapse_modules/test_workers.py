@@ -1,112 +1,199 @@
-"""With a worker beside the main process: the policy is in force in both, within seconds."""
+"""A ministry of many processes: one policy in all, one audit chain in each, one that repairs."""
 
-import shutil
-import sys
+import json
+import re
 from collections.abc import Callable
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-import yaml
+from click.testing import CliRunner
+from hostile import Answer
 from network import Network, Person
 
-from rabta_deploy.jsonhttp import answers
-from rabta_deploy.ports import free_port
-from rabta_deploy.process import spawn, stop_all
+from rabta_deploy.cli import main
+from rabta_deploy.jsonhttp import request as ask
+from rabta_deploy.worker_config import BACKGROUND, GENERIC, MAIN, PROCESSES
 
 pytestmark = pytest.mark.network
 
-ASK = "/_matrix/federation/v1/query/directory?room_alias=%23none%3Aitt.gov.test"
+HOMESERVERS = ("ITT", "FIN")
+ITT_WITH_WORKERS = True
+OPEN = {
+    "preset": "public_chat",
+    "initial_state": [{"type": "org.rabta.room.class", "content": {"class": "unclassified"}}],
+}
+CIPHER = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
+ANSWERING = (MAIN, *GENERIC)
+"""The processes that answer people and other ministries."""
 
 
-async def test_a_new_policy_is_in_force_in_every_process(
-    network: Network,
-    postgres: Callable[[str], str],
-    missing_part: Callable[[str], None],
-    eventually: Any,
-) -> None:
-    if shutil.which("redis-server") is None:
-        missing_part("Redis is not installed (apt install redis-server)")
-    itt = network.homeservers["ITT"]
-    redis, replication, worker = free_port(), free_port(), free_port()
-    started = [
-        spawn(
-            ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", ""],
-            name="Redis",
-            log_file=itt.files.directory / "redis.log",
-            directory=itt.files.directory.parent,
-        )
-    ]
+def metric(network: Network, process: str, name: str) -> float | None:
+    """A value that a process of ITT tells, None when it tells none of that name."""
+    url = urlsplit(network.homeservers["ITT"].metrics_urls[process])
+    connection = HTTPConnection(url.netloc, timeout=10)
     try:
-        itt.settings = itt.settings.model_copy(
-            update={
-                "database": postgres("workers"),
-                "overrides": itt.settings.overrides
-                | {
-                    "redis": {"enabled": True, "host": "127.0.0.1", "port": redis},
-                    "instance_map": {
-                        "main": {"host": "127.0.0.1", "port": replication},
-                        "gateway": {"host": "127.0.0.1", "port": network.board.port},
-                    },
-                    "listeners": [
-                        listener(itt.settings.client_port, "client"),
-                        listener(itt.settings.federation_port, "federation"),
-                        listener(replication, "replication"),
-                    ],
-                },
-            }
-        )
-        network.issue()
-        network.start()
-        file = itt.files.directory / "worker.yaml"
-        document = {
-            "worker_app": "synapse.app.generic_worker",
-            "worker_name": "generic1",
-            "worker_listeners": [listener(worker, "client", "federation")],
-            "worker_log_config": str(itt.files.log_config),
-        }
-        file.write_text(yaml.safe_dump(document))
-        started.append(
-            spawn(
-                [
-                    *(sys.executable, "-m", "synapse.app.generic_worker"),
-                    *("-c", itt.files.config, "-c", file),
-                ],
-                name="worker",
-                log_file=itt.files.directory / "worker.log",
-                directory=itt.files.directory,
-            )
-        )
-        started[-1].wait_ready(lambda: answers(f"http://127.0.0.1:{worker}/health"), within_s=60)
-        amna = network.person("amna")
-        await eventually(network.in_force)
-        peer = network.hostiles["LAW"]
-
-        def status() -> int:
-            return peer.request(worker, itt.server_name, "GET", ASK).status
-
-        assert status() == 403
-        network.issue(open_to_law=True)
-        await eventually(lambda: status() == 404, what="LAW open at the worker")
-        network.issue()
-        await eventually(lambda: status() == 403, what="LAW closed at the worker")
-
-        # A person at the worker is judged there, and the worker has an audit of its own.
-        at_worker = Person(itt, amna.user_id, amna.token)
-        room_id = amna.room()
-        itt.client_url = f"http://127.0.0.1:{worker}"
-        assert at_worker.invite(room_id, "@x:war.gov.test").reason == "no-permit"
-        chains = {path.name.partition("-0")[0] for path in (network.audit / "ITT").glob("*.jsonl")}
-        assert chains == {"door-main", "door-generic1"}
+        connection.request("GET", url.path)
+        told = connection.getresponse().read().decode()
     finally:
-        itt.stop()
-        stop_all(started)
+        connection.close()
+    found = re.search(rf"^{re.escape(name)} (\S+)$", told, re.MULTILINE)
+    return float(found[1]) if found else None
 
 
-def listener(port: int, *resources: str) -> dict[str, Any]:
-    """An HTTP listener on loopback."""
-    return {
-        "port": port,
-        "bind_addresses": ["127.0.0.1"],
-        "type": "http",
-        "resources": [{"names": list(resources)}],
-    }
+def in_all(network: Network, name: str) -> dict[str, float | None]:
+    """That value in every process."""
+    return {process: metric(network, process, name) for process in PROCESSES}
+
+
+def chain_files(network: Network) -> dict[str, str]:
+    """What stands in the audit of each process, by the name of its chain."""
+    found: dict[str, str] = {}
+    for path in sorted((network.audit / "ITT").glob("*.jsonl")):
+        chain = re.sub(r"-\d+$", "", path.stem)
+        found[chain] = found.get(chain, "") + path.read_text()
+    return found
+
+
+@pytest.fixture(scope="module")
+def people(network: Network) -> tuple[Person, Person]:
+    network.issue()
+    network.start()
+    return network.person("amna"), network.person("farah", "FIN")
+
+
+@pytest.fixture(scope="module", params=ANSWERING)
+def at(request: pytest.FixtureRequest, network: Network) -> str:
+    """The URL of one process itself, around the router."""
+    workers = network.homeservers["ITT"].settings.workers
+    assert workers is not None
+    return f"http://127.0.0.1:{workers.processes[request.param].http}"
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_new_policy_is_in_force_in_every_process_within_two_seconds(
+    network: Network, eventually: Any
+) -> None:
+    await eventually(network.in_force)
+    serial = network.issue(open_to_law=True)
+    everywhere = dict.fromkeys(PROCESSES, float(serial))
+    await eventually(
+        lambda: in_all(network, "rabta_door_policy_serial") == everywhere,
+        within_s=5,
+        what=f"serial {serial} in every process",
+    )
+    servers = in_all(network, "rabta_door_federating_servers")
+    assert servers == dict.fromkeys(PROCESSES, 4.0)
+
+
+@pytest.mark.usefixtures("people")
+async def test_an_older_policy_is_refused_by_every_process(
+    network: Network, eventually: Any
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    network.issue(serial=1, open_to_law=True)
+    refused = 'rabta_door_policy_refused_total{reason="policy-serial-too-low"}'
+    await eventually(lambda: all(in_all(network, refused).values()), what="refusals everywhere")
+    standing = in_all(network, "rabta_door_policy_serial")
+    assert standing == dict.fromkeys(PROCESSES, float(network.serial))
+    network.issue()
+    await eventually(network.in_force)
+
+
+async def test_a_denied_invite_is_refused_by_whichever_process_is_asked(
+    people: tuple[Person, Person], at: str
+) -> None:
+    amna, _ = people
+    room_id = amna.room()
+    url = f"{at}/_matrix/client/v3/rooms/{room_id}/invite"
+    body = {"user_id": "@x:war.gov.test"}
+    refused = Answer(*ask("POST", url, json_body=body, token=amna.token))
+    assert (refused.status, refused.reason) == (403, "no-permit")
+
+
+async def test_a_stranger_learns_of_nobody_from_whichever_process_is_asked(
+    network: Network, people: tuple[Person, Person], at: str, eventually: Any
+) -> None:
+    amna, _ = people
+    network.issue(open_to_law=True)
+    await eventually(network.in_force)
+    port = urlsplit(at).port
+    assert port is not None
+    path = f"/_matrix/federation/v1/query/profile?user_id={amna.user_id}"
+    refused = network.hostiles["LAW"].request(port, "itt.gov.test", "GET", path)
+    assert (refused.status, refused.reason) == (403, "no-shared-room")
+    refused = network.hostiles["WAR"].request(port, "itt.gov.test", "GET", path)
+    assert refused.status == 403
+
+
+async def test_two_ministries_talk(
+    network: Network, people: tuple[Person, Person], eventually: Any
+) -> None:
+    amna, farah = people
+    network.issue()
+    await eventually(network.in_force)
+    room_id = amna.room(invite=[farah.user_id])
+    assert farah.join(room_id).status == 200
+    await eventually(lambda: amna.members(room_id).get(farah.user_id) == "join")
+
+    def hears(person: Person, ciphertext: str) -> Callable[[], bool]:
+        return lambda: any(
+            event["content"].get("ciphertext") == ciphertext for event in person.messages(room_id)
+        )
+
+    assert amna.send(room_id, "m.room.encrypted", {**CIPHER, "ciphertext": "one"}).status == 200
+    await eventually(hears(farah, "one"), what="delivery to FIN")
+    assert farah.send(room_id, "m.room.encrypted", {**CIPHER, "ciphertext": "two"}).status == 200
+    await eventually(hears(amna, "two"), what="delivery to ITT")
+
+
+@pytest.mark.parametrize("version", ["11", "12"])
+async def test_exactly_one_process_puts_a_withdrawn_ministry_out(
+    network: Network, people: tuple[Person, Person], eventually: Any, version: str
+) -> None:
+    amna, _ = people
+    network.issue(open_to_law=True)
+    await eventually(network.in_force)
+    room_id = amna.room(**OPEN, room_version=version)
+    made = network.make_join("LAW", room_id)
+    assert network.send_join("LAW", room_id, made).status == 200
+    spy = network.hostiles["LAW"].user("spy")
+    await eventually(lambda: amna.members(room_id).get(spy) == "join")
+
+    network.issue(withdrawn=("LAW",))
+    await eventually(lambda: amna.members(room_id).get(spy) == "leave", within_s=30)
+
+    def cuts() -> list[str]:
+        """The chains that record a cut in this room, one for each cut."""
+        return [
+            chain
+            for chain, text in chain_files(network).items()
+            for line in map(json.loads, text.splitlines())
+            if line.get("room") == room_id and line["path"] == "reconcile"
+        ]
+
+    await eventually(cuts)
+    assert cuts() == [f"door-{BACKGROUND}"]
+
+
+async def test_every_process_keeps_one_audit_chain_and_all_verify(
+    network: Network, people: tuple[Person, Person], eventually: Any
+) -> None:
+    amna, _ = people
+    amna.invite(amna.room(), "@x:war.gov.test")
+    serial = network.issue()
+    await eventually(network.in_force)
+    known = f'"serial":{serial}'
+
+    def complete() -> bool:
+        found = chain_files(network)
+        return found.keys() == {f"door-{name}" for name in PROCESSES} and all(
+            known in text for text in found.values()
+        )
+
+    await eventually(complete, what="the serial in every chain")
+    said = CliRunner().invoke(main, ["audit", "verify", str(network.audit / "ITT")])
+    assert said.exit_code == 0, said.output
+    assert [name for name in PROCESSES if f"door-{name}" not in said.output] == []
