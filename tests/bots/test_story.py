@@ -63,7 +63,7 @@ async def test_a_file_put_up_is_shown_approved_confirmed_and_decided_once(
         edit = await eventually(lambda: place.chat.edit_of(card.event_id), what="the outcome")
         new = edit.content["m.new_content"]["body"]
         assert new.startswith("Approved: ")
-        assert "para 2/N" in new
+        assert "2/N" in new
         assert "You can reply" not in new
         assert decisions(place, file_id) == ["approved"]
 

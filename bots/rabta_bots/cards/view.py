@@ -116,7 +116,7 @@ def closed_card(
     headline = say(language, OUTCOMES[outcome["result"]], number=number_of(facts))
     rows = list(before.rows)
     if outcome.get("note_para"):
-        rows.append(Row(say(language, N_("Recorded at")), _para(language, outcome["note_para"])))
+        rows.append(Row(say(language, N_("Recorded at para")), _para(outcome["note_para"])))
     if outcome.get("at"):
         at = datetime.fromisoformat(outcome["at"])
         rows.append(Row(say(language, N_("Time")), moment(language, at, zone)))
@@ -163,7 +163,7 @@ def _rows(event: Event, language: str, zone: ZoneInfo, limit: int) -> Iterator[R
     sender = data.movement.from_ if data.movement else data.actor.post
     yield row(N_("From"), _designation(sender, language))
     if data.file and data.file.note_para:
-        yield row(N_("Note"), _para(language, data.file.note_para))
+        yield row(N_("Note para"), _para(data.file.note_para))
     remarks = next(
         (part.remarks for part in (data.movement, data.decision) if part and part.remarks), None
     )
@@ -192,8 +192,9 @@ def _designation(post: Post, language: str) -> str:
     return post.designation
 
 
-def _para(language: str, note_para: int) -> str:
-    return say(language, N_("para {para}"), para=f"{note_para}/N")
+def _para(note_para: int) -> str:
+    # Alone in its row, so that the row's isolate keeps 2/N from reading N/2 in Urdu.
+    return f"{note_para}/N"
 
 
 def _link(event: Event) -> str | None:
