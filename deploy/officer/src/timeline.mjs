@@ -74,6 +74,8 @@ function moment(time) {
   return time.toLocaleString(document.documentElement.lang, {
     dateStyle: today ? undefined : "medium",
     timeStyle: "short",
+    // Without AM and PM, whose place beside the digits a right-to-left line would turn round.
+    hourCycle: "h23",
   });
 }
 
