@@ -1,20 +1,34 @@
-"""Every reason the yard gives has a heading in the page that helps."""
+"""Every reason the demo gives has a heading in the page that helps."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 from rabta_deploy.fault import YardError
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/start/when-the-demo-does-not-start.md"
-# Given by these pages' own commands or by a programmer's mistake, never by the demo.
-ELSEWHERE = {"not-started", "no-answer", "officer-ended"}
+# Given where many workers run, or by a programmer's mistake; never by the demo.
+ELSEWHERE = {"not-started", "no-answer", "officer-ended", "nginx-missing", "redis-missing"}
+
+
+def of_the_demo() -> list[Path]:
+    """The files of the yard that `rabta demo` loads, in a process of its own."""
+    code = (
+        "import sys, rabta_deploy.cli.demo, rabta_deploy.page\n"
+        "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('rabta_deploy.')])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return [Path(name) for name in loaded.stdout.split()]
 
 
 def raised() -> set[str]:
-    """First argument of every fault made in the yard, where it is written out."""
+    """First argument of every fault made in the demo, where it is written out."""
     found = set()
-    for file in (ROOT / "deploy/rabta_deploy").glob("*.py"):
+    for file in of_the_demo():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 made = node.func.id.endswith("Error") or node.func.id in {"_expect", "_require"}
