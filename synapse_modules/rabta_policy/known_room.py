@@ -80,10 +80,19 @@ def people_of(owner: str | None, user_ids: object, policy: Policy, now: datetime
 
 def residents(state: State) -> frozenset[str]:
     """The servers with a joined member."""
+    return _servers_with(state, frozenset({"join"}))
+
+
+def expected(state: State) -> frozenset[str]:
+    """The servers with a member who is in the room or was invited to it."""
+    return _servers_with(state, frozenset({"join", "invite"}))
+
+
+def _servers_with(state: State, memberships: frozenset[str]) -> frozenset[str]:
     return frozenset(
         server_of(state_key)
         for (event_type, state_key), event in state.items()
-        if event_type == "m.room.member" and event.content.get("membership") == "join"
+        if event_type == "m.room.member" and event.content.get("membership") in memberships
     )
 
 

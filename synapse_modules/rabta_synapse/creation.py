@@ -125,8 +125,10 @@ class Creation:
         wanted: list[crossing.Question] = [(create,)]
         if config.get("visibility") == "public":
             wanted.append((Action(ActionKind.PUBLISH, server, server, room, creator),))
-        for invitee in config.get("invite", []):
-            wanted.extend(crossing.invite(creator, str(invitee), room))
+        invitees = [str(invitee) for invitee in config.get("invite", [])]
+        for number, invitee in enumerate(invitees):
+            before = {server_of(other) for other in invitees[:number]}
+            wanted.extend(crossing.invite(creator, invitee, room, before))
         for question in wanted:
             verdict = self._judge.ask(question, path=_PATH, note=Note.DENIALS)
             if isinstance(verdict, Refusal):

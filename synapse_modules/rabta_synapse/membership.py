@@ -5,6 +5,7 @@ only who is asking whom.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from synapse.api.errors import Codes
@@ -14,6 +15,7 @@ from rabta_policy import Action, ActionKind, Policy, Room
 from rabta_policy.known_room import (
     STATE_WITH_MEMBERS,
     KnownRoom,
+    expected,
     know,
     owner_of,
     residents,
@@ -23,7 +25,7 @@ from rabta_policy.known_room import (
 from rabta_synapse import crossing
 from rabta_synapse.invitations import Invitation, Invitations, read_invitation
 from rabta_synapse.judge import Judge, Note
-from rabta_synapse.refusal import NO_POLICY, NOT_INVITED, Refusal
+from rabta_synapse.refusal import NO_POLICY, NOT_INVITED, SOMEBODY_INSIDE, Refusal
 
 SpamAnswer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
 
@@ -137,10 +139,21 @@ class Membership:
         path: str,
         note: Note = Note.ALL,
     ) -> Refusal | None:
-        """Judge a join of a room whose state we hold."""
+        """Judge a join of a room whose state we hold.
+
+        Returns:
+            The refusal, or None. Whoever asks to come in is not told who is there: to
+            another server it names nobody but ourselves.
+        """
         present = residents(state)
-        questions = crossing.join(user_id, known.room, known.home, present, invited=invited)
-        return self._ask(questions, path=path, note=note)
+        home, *others = crossing.join(user_id, known.room, known.home, present, invited=invited)
+        refusal = self._ask([home], path=path, note=note)
+        named = self._api.is_mine(user_id) or known.home == self._judge.server_name
+        if refusal is None:
+            refusal, named = self._ask(others, path=path, note=note), False
+        if refusal is None or named:
+            return refusal
+        return replace(refusal, text=SOMEBODY_INSIDE, further=())
 
     def _invite(
         self,
@@ -155,7 +168,8 @@ class Membership:
         known = self._known(room_id, state)
         if known is None:
             return self._refuse_blind(ActionKind.INVITE, inviter, invitee, path)
-        questions = crossing.invite(inviter, invitee, known.room, residents(state))
+        # Two invited at once would meet as soon as both accept, and one would read of the other.
+        questions = crossing.invite(inviter, invitee, known.room, expected(state))
         return self._ask(questions, path=path, note=note)
 
     def _known(self, room_id: str, state: StateMap[EventBase]) -> KnownRoom | None:

@@ -102,3 +102,6 @@ NOT_TOGETHER = Refusal(
     cure="Invite the person to a room, or be invited by them.",
 )
 """D14: a right between two ministries is no list of each other's people."""
+
+SOMEBODY_INSIDE = "Somebody in this room may not be together with your ministry."
+"""Said in place of the judge's words, which name who is in the room."""
