@@ -15,6 +15,7 @@ from rabta_audit import Journal
 from rabta_policy import Policy, Standing
 from rabta_synapse import choke_points, private, settings
 from rabta_synapse.aftermath import Aftermath
+from rabta_synapse.aliases import Aliases
 from rabta_synapse.audit import Audit, LogTrail
 from rabta_synapse.closed import closed, closed_by_raising
 from rabta_synapse.creation import Creation
@@ -70,9 +71,9 @@ class Door:
         )
         self._invitations = DatabaseInvitations(api)
         if not given.perilously_run_without_guard:
-            choke_points.stand_in(
-                Guard(self.judge, SharedRooms(api, self._invitations, self._clock))
-            )
+            shared = SharedRooms(api, self._invitations, self._clock)
+            aliases = Aliases(api, self.judge, self._membership())
+            choke_points.stand_in(Guard(self.judge, shared, aliases))
         self._reconcile = Reconcile(api, self.judge, self._audit)
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))

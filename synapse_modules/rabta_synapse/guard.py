@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from synapse.module_api import JsonDict
 
 from rabta_policy import Action, ActionKind
+from rabta_synapse.aliases import Aliases
 from rabta_synapse.judge import Judge, Note
 from rabta_synapse.refusal import NOT_TOGETHER, Refusal
 from rabta_synapse.shared_rooms import SharedRooms
@@ -36,11 +37,13 @@ class Guard:
     Args:
         judge: Asked for the pair's right.
         shared: Knows who shares a room with whom.
+        aliases: Knows who may learn where an alias leads.
     """
 
-    def __init__(self, judge: Judge, shared: SharedRooms) -> None:
+    def __init__(self, judge: Judge, shared: SharedRooms, aliases: Aliases) -> None:
         self._judge = judge
         self._shared = shared
+        self._aliases = aliases
 
     async def inbound(self, origin: str, uri: str, content: JsonDict | None) -> None:
         """Judge one verified request before Synapse handles it.
@@ -85,7 +88,9 @@ class Guard:
             uploader = await self._shared.uploader(media_id)
             return await self._about(origin, uploader or "", "media")
         if first == "query":
-            return self._right(origin, ActionKind.ALIAS)
+            alias = query.get("room_alias", [""])[0]
+            right = self._right(origin, ActionKind.ALIAS)
+            return right or await self._aliases.refusal(origin, alias)
         if first == "publicRooms":
             return self._right(origin, ActionKind.DIRECTORY)
         return None  # Requests that name a room: Synapse, its ACL and the room's own rules judge.
