@@ -1,0 +1,298 @@
+"""Three ministries, each a real homeserver behind its real gateway, for all tests of the whole."""
+
+import itertools
+import json
+import sqlite3
+import ssl
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from socket import create_connection
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from signedjson.key import read_signing_keys
+from signedjson.sign import sign_json
+
+from rabta_deploy.authority import NetworkAuthority
+from rabta_deploy.ca import CertificateAuthority
+from rabta_deploy.homeserver import Homeserver
+from rabta_deploy.jsonhttp import Answer, request
+from rabta_deploy.ministry import PORT_USES, Ministry
+from rabta_deploy.ports import free_port
+from rabta_deploy.process import stop_all, until
+from rabta_policy import load_document
+
+ITT, FIN, LAW = "itt.gov.test", "fin.gov.test", "law.gov.test"
+CODES = {ITT: "ITT", FIN: "FIN", LAW: "LAW"}
+PASSWORD = "a password of these tests"
+DEALINGS = [
+    "invite", "join", "knock", "profile", "directory", "presence", "keys", "to-device", "media",
+    "alias", "call", "reference",
+]  # fmt: skip
+START, END = "2026-01-01T00:00:00+05:00", "2036-01-01T00:00:00+05:00"
+Plain = dict[str, Any]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - real processes live in real time
+
+
+class Person:
+    """Someone signed in, asking as any client asks; what encryption would carry stays a marker."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, homeserver: Homeserver, localpart: str) -> None:
+        self.homeserver = homeserver
+        self.user_id = homeserver.register(localpart, PASSWORD)
+        homeserver.lift_rate_limits(self.user_id)
+        self._token = homeserver.admin.log_in(localpart, PASSWORD)
+        self._synced = ""
+        self._invites: set[str] = set()
+
+    def ask(self, method: str, path: str, body: object = None) -> Answer:
+        url = f"{self.homeserver.client_url}/_matrix/client/v3/{path}"
+        return request(method, url, json_body=body, token=self._token)
+
+    def create_room(self, **config: Any) -> str:
+        made = self.ask("POST", "createRoom", {"preset": "private_chat", **config})
+        assert made.status == 200, made.body
+        return str(made.body["room_id"])
+
+    def invite(self, room: str, user_id: str) -> Answer:
+        return self.ask("POST", f"rooms/{quote(room)}/invite", {"user_id": user_id})
+
+    def join(self, room: str, via: str = "") -> Answer:
+        query = f"?server_name={via}&via={via}" if via else ""
+        return self.ask("POST", f"join/{quote(room)}{query}", {})
+
+    def leave(self, room: str) -> Answer:
+        return self.ask("POST", f"rooms/{quote(room)}/leave", {})
+
+    def comes(self, room: str, by: "Person") -> None:
+        """Be invited and come in."""
+        assert until(lambda: by.invite(room, self.user_id).status == 200, within_s=20)
+        assert until(lambda: self.join(room).status == 200, within_s=20)
+
+    def say(self, room: str, marker: str) -> str:
+        """Send an event as an encrypting client would; the marker stands for its ciphertext."""
+        body = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": marker, "session_id": "s"}
+        path = f"rooms/{quote(room)}/send/m.room.encrypted/{next(self._numbers)}"
+        answer = self.ask("PUT", path, body)
+        assert answer.status == 200, answer.body
+        return str(answer.body["event_id"])
+
+    def say_refused(self, room: str) -> bool:
+        """Whether this person may no longer write there."""
+        body = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "refused", "session_id": "s"}
+        path = f"rooms/{quote(room)}/send/m.room.encrypted/{next(self._numbers)}"
+        return self.ask("PUT", path, body).status >= 400
+
+    def heard(self, room: str) -> list[str]:
+        """The markers in a room, oldest first."""
+        answer = self.ask("GET", f"rooms/{quote(room)}/messages?dir=b&limit=200")
+        events = answer.body["chunk"] if answer.status == 200 else []
+        said = [event["content"].get("ciphertext") for event in reversed(events)]
+        return [marker for marker in said if marker]
+
+    def hears(self, room: str, marker: str) -> bool:
+        return until(lambda: marker in self.heard(room), within_s=20)
+
+    def members(self, room: str) -> dict[str, str]:
+        """User id -> membership, as this person's homeserver has it."""
+        answer = self.ask("GET", f"rooms/{quote(room)}/members")
+        events = answer.body["chunk"] if answer.status == 200 else []
+        return {event["state_key"]: event["content"]["membership"] for event in events}
+
+    def rooms(self) -> list[str]:
+        return list(self.ask("GET", "joined_rooms").body["joined_rooms"])
+
+    def invited_to(self, room: str) -> bool:
+        since = f"&since={self._synced}" if self._synced else ""
+        news = self.ask("GET", f"sync?timeout=0{since}").body
+        self._synced = news["next_batch"]
+        self._invites |= set(news.get("rooms", {}).get("invite", {}))
+        return room in self._invites
+
+
+class Ministries:
+    """Three ministries and the authority whose policies they follow."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.ca = CertificateAuthority(home / "ca")
+        self.authority = NetworkAuthority(home / "policy")
+        self.all: dict[str, Ministry] = {}
+        self._people: dict[str, Person] = {}
+        taken: list[int] = []
+        for name in CODES:
+            ports = {}
+            for use in PORT_USES:
+                ports[use] = free_port(taken=taken)
+                taken.append(ports[use])
+            self.all[name] = Ministry(
+                name,
+                home / name,
+                ports=ports,
+                policy=self.authority.files,
+                ca=self.ca,
+                clock=utc_now,
+            )
+
+    def start(self) -> None:
+        self.publish()
+        for ministry in self.all.values():
+            ministry.start()
+        for ministry in self.all.values():
+            ministry.wait_ready()
+
+    def stop(self) -> None:
+        stop_all(child for ministry in self.all.values() for child in ministry.children.values())
+
+    def document(
+        self,
+        *,
+        apart: Iterable[tuple[str, str]] = (),
+        suspended: Iterable[str] = (),
+    ) -> Plain:
+        """A policy in which the three may deal with each other, but for these.
+
+        Args:
+            apart: Pairs of server names without any permit.
+            suspended: Server names of suspended organisations.
+        """
+        template = load_document(
+            (Path(__file__).parents[2] / "config/demo-policy.yaml").read_text(encoding="utf-8")
+        )
+        parted = [set(pair) for pair in apart]
+        return template | {
+            "network": "three.rabta.test",
+            "tls_ca": self.ca.pem,
+            "relations": {"same": template["relations"]["same"]},
+            "organisations": [
+                {
+                    "code": code,
+                    "from": START,
+                    "kind": "division",
+                    "name": code,
+                    "name_ur": code,
+                    "phase": "pilot",
+                    "status": "suspended" if name in suspended else "active",
+                    "ceiling": "confidential",
+                    "server": self.all[name].pinned.model_dump(mode="json", exclude_none=True),
+                }
+                for name, code in CODES.items()
+            ],
+            "permits": [
+                {
+                    "order": f"{CODES[one]}-{CODES[other]}",
+                    "origin": CODES[one],
+                    "destination": CODES[other],
+                    "direction": "both",
+                    "actions": list(DEALINGS),
+                    "max_class": "restricted",
+                    "from": START,
+                    "until": END,
+                }
+                for one, other in itertools.combinations(CODES, 2)
+                if {one, other} not in parted
+            ],
+        }
+
+    def publish(self, **wanted: Any) -> int:
+        """Sign and publish; returns the serial."""
+        return self.authority.publish(self.document(**wanted), now=utc_now())
+
+    def follow(self, **wanted: Any) -> int:
+        """Publish, and wait until every gateway and homeserver follows."""
+        serial = self.publish(**wanted)
+        assert until(lambda: all(self._follows(name, serial) for name in self.all), within_s=20)
+        return serial
+
+    def _follows(self, name: str, serial: int) -> bool:
+        ministry = self.all[name]
+        said = f"Policy with serial {serial} is in force"
+        log = ministry.homeserver.files.log.read_text(encoding="utf-8")
+        return ministry.policy_serial == serial and said in log
+
+    def person(self, name: str, localpart: str) -> Person:
+        """An account of a ministry, signed in; the same for the same name."""
+        key = f"@{localpart}:{name}"
+        if key not in self._people:
+            self._people[key] = Person(self.all[name].homeserver, localpart)
+        return self._people[key]
+
+    def signed(
+        self, origin: str, destination: str, method: str, path: str, content: Any = None
+    ) -> tuple[int, str]:
+        """A federation request signed with a ministry's own key, through the other's gateway."""
+        text = self.all[origin].homeserver.files.signing_key.read_text(encoding="utf-8")
+        (key,) = read_signing_keys(text.splitlines())
+        envelope = {"method": method, "uri": path, "origin": origin, "destination": destination}
+        if content is not None:
+            envelope["content"] = content
+        ((key_id, signature),) = sign_json(envelope, origin, key)["signatures"][origin].items()
+        headers = {
+            "Authorization": f'X-Matrix origin="{origin}",destination="{destination}",'
+            f'key="{key_id}",sig="{signature}"',
+            "Content-Type": "application/json",
+        }
+        trust = ssl.create_default_context(cadata=self.ca.pem)
+        port = self.all[destination].ports["gateway-in"]
+        connection = HTTPSConnection(destination, port, context=trust, timeout=30)
+        plain = create_connection(("127.0.0.1", port), timeout=30)
+        connection.sock = trust.wrap_socket(plain, server_hostname=destination)
+        try:
+            body = None if content is None else json.dumps(content)
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def stored(self, name: str, needle: str) -> list[str]:
+        """The tables of a homeserver's database in which a text stands anywhere."""
+        file = self.all[name].homeserver.files.database
+        database = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)
+        try:
+            tables = [
+                row[0]
+                for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            ]
+            return [
+                table
+                for table in tables
+                if any(needle in str(row) for row in database.execute(f'SELECT * FROM "{table}"'))  # noqa: S608 - the names are the database's own
+            ]
+        finally:
+            database.close()
+
+    def received(self, name: str) -> int:
+        """How many requests of others a ministry's gateway let in."""
+        url = self.all[name].gateway_metrics_url
+        host, _, path = url.removeprefix("http://").partition("/")
+        connection = HTTPConnection(host)
+        connection.request("GET", f"/{path}")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return sum(
+            int(float(line.rpartition(" ")[2]))
+            for line in text.splitlines()
+            if line.startswith("rabta_gateway_requests_total{")
+            and 'direction="inbound"' in line
+            and 'outcome="forwarded"' in line
+        )
+
+
+@pytest.fixture(scope="session")
+def ministries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministries]:
+    """Three ministries, started once; each test publishes the policy it needs."""
+    network = Ministries(tmp_path_factory.mktemp("ministries"))
+    try:
+        network.start()
+        yield network
+    finally:
+        network.stop()
