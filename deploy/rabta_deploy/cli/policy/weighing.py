@@ -27,6 +27,8 @@ from rabta_deploy.impact import Cut, RunningHomeserver, cut_in, read_token
 from rabta_policy import Fault, Policy, Standing, server_of
 from rabta_policy.moments import write_moment
 
+_WIDE = 200
+
 
 @click.command()
 @file_argument("new_file")
@@ -76,7 +78,7 @@ def impact(
     if as_json:
         tell_json(_as_json(cuts, new, ours, now, len(asked)))
     else:
-        _say(cuts, new, ours, now, len(asked))
+        _say(cuts, new, ours, now, len(asked), compared=old is not None)
     sys.exit(1 if cuts else 0)
 
 
@@ -90,13 +92,17 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _say(cuts: list[Cut], new: Policy, ours: str, now: datetime, looked_at: int) -> None:
+def _say(
+    cuts: list[Cut], new: Policy, ours: str, now: datetime, looked_at: int, *, compared: bool
+) -> None:
     standing = new.standing(now)
     click.echo(f"{ours}: serial {new.serial}, {standing} on {write_moment(now)}.")
     if standing is not Standing.IN_FORCE:
         click.echo("A policy that is not in force puts nobody out of a room.")
     if cuts:
-        Console(soft_wrap=False, highlight=False).print(_table(cuts))
+        # In a file a row stays a row; on a screen it folds where the screen ends.
+        width = None if sys.stdout.isatty() else _WIDE
+        Console(highlight=False, width=width).print(_table(cuts, compared=compared))
     members = sum(len(cut.members) for cut in cuts)
     pending = sum(len(cut.pending) for cut in cuts)
     due = sum(len(cut.due) for cut in cuts)
@@ -107,28 +113,25 @@ def _say(cuts: list[Cut], new: Policy, ours: str, now: datetime, looked_at: int)
     click.echo("Nothing was changed.")
 
 
-def _table(cuts: list[Cut]) -> Table:
-    table = Table("room", "class", "made by", "who goes", box=None, pad_edge=False)
+def _table(cuts: list[Cut], *, compared: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("room", "class", "made by", "who goes"):
+        table.add_column(name, overflow="fold")
     table.add_column("members", justify="right")
     table.add_column("invites", justify="right")
-    table.add_column("how")
+    if compared:
+        table.add_column("by old", justify="right")
+    table.add_column("they")
     for cut in cuts:
-        members = Counter(map(server_of, cut.members))
-        pending = Counter(map(server_of, cut.pending))
-        how = "leave by themselves" if cut.leaving else "are put out"
-        title = f"{cut.name}\n{cut.room_id}" if cut.name else cut.room_id
+        members, pending, due = (
+            Counter(map(server_of, people)) for people in (cut.members, cut.pending, cut.due)
+        )
+        title = (cut.name or cut.room_id, cut.room_class, cut.home)
         for server in sorted(members | pending):
-            old = {user for user in cut.due if server_of(user) == server}
-            table.add_row(
-                title,
-                cut.room_class,
-                cut.home,
-                server,
-                str(members[server]),
-                str(pending[server]),
-                how + (f" ({len(old)} by the old policy already)" if old else ""),
-            )
-            title = ""
+            numbers = [members[server], pending[server], *([due[server]] if compared else ())]
+            how = "leave" if cut.leaving else "are put out"
+            table.add_row(*title, server, *map(str, numbers), how)
+            title = ("", "", "")
     return table
 
 
