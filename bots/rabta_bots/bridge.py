@@ -219,7 +219,9 @@ class Bridge:
     def _app(self) -> web.Application:
         # The door reads bodies itself, to its own limit.
         app = web.Application(client_max_size=self._settings.intake.max_body_bytes)
-        app.router.add_post("/eoffice/events", self._door.take)
+        # An e-Office that was given the bridge's address without a path reaches the same door.
+        for path in ("/eoffice/events", "/"):
+            app.router.add_post(path, self._door.take)
         add_health(app, self._report, self.metrics)
         return app
 

@@ -186,6 +186,7 @@ class Running:
         webhook_id: str | None = None,
         media_type: str | None = None,
         headers: dict[str, str] | None = None,
+        path: str = "/eoffice/events",
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Push events as a signed webhook; gives status, body and headers of the answer."""
         if body is None:
@@ -200,7 +201,7 @@ class Running:
         )
         signed["Content-Type"] = media_type or kind or "application/cloudevents-batch+json"
         async with self.session.post(
-            f"{self.url}/eoffice/events", data=body, headers=signed | (headers or {})
+            f"{self.url}{path}", data=body, headers=signed | (headers or {})
         ) as answer:
             return answer.status, await answer.json(), dict(answer.headers)
 

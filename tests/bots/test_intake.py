@@ -47,6 +47,15 @@ async def test_what_is_answered_202_is_in_the_store_and_a_repeat_is_answered_200
         assert stored(bridge) == [event.id]
 
 
+async def test_the_address_of_the_bridge_without_a_path_is_the_same_door(
+    any_ministry: Ministry, telling: Telling
+) -> None:
+    async with running(any_ministry) as bridge:
+        event = telling.charge("ITT-DS-ADMN", "p-2")
+        assert (await bridge.deliver(event, path="/"))[0] == 202
+        assert (await bridge.deliver(event))[0] == 200
+
+
 async def test_an_id_that_comes_again_with_another_content_is_refused(
     any_ministry: Ministry, telling: Telling
 ) -> None:
