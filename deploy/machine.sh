@@ -26,6 +26,8 @@ python)
     ;;
 tests)
     need postgresql ls /usr/lib/postgresql/15/bin/initdb
+    need redis-server command -v redis-server
+    need nginx ls /usr/sbin/nginx
     need chromium command -v chromium
     need fonts-noto-core ls /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf
     need fonts-noto-extra ls /usr/share/fonts/truetype/noto/NotoNastaliqUrdu-Regular.ttf
@@ -45,5 +47,12 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
+# Only the programs are needed: no service of Debian's shall start and listen beside ours.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -37,6 +38,13 @@ def missing_part(reason: str) -> NoReturn:
     if REQUIRE_ALL:
         pytest.fail(f"RABTA_REQUIRE_ALL=1, but {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def require_programs(*names: str) -> None:
+    """Skip or fail, as `missing_part`, when Debian's program is not installed."""
+    for name in names:
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+            missing_part(f"{name} is not installed (deploy/machine.sh tests)")
 
 
 @pytest.fixture(scope="session", name="missing_part")
@@ -86,6 +94,8 @@ def homeserver_factory(
         ports = [free_port() for _ in range(2)]
         if TEST_WORKERS and server_name == "itt.gov.test" and "database" not in further:
             further = {"with_workers": True, **further}
+        if further.get("with_workers"):
+            require_programs("redis-server", "nginx")
         if further.get("with_workers") and "database" not in further:
             postgres = request.getfixturevalue("postgres")
             further["database"] = postgres(f"homeserver-{next(_databases)}")

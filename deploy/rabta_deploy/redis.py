@@ -5,9 +5,11 @@ the database.
 """
 
 import hashlib
+import shutil
 import socket
 from pathlib import Path
 
+from rabta_deploy.fault import YardError
 from rabta_deploy.ports import require_free
 from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import keep_secret, write_secret
@@ -53,10 +55,14 @@ class Redis:
 
         Raises:
             PortTakenError: Its port is taken.
-            ProcessError: `program-missing` when Redis is not installed.
+            YardError: `redis-missing`.
         """
         if self.child is not None and self.child.running:
             return
+        if shutil.which("redis-server") is None:
+            raise YardError(
+                "redis-missing", "Redis is not installed.", "apt-get install redis-server"
+            )
         require_free({"Redis": self.port})
         self.render()
         self.child = spawn(

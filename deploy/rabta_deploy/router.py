@@ -5,9 +5,11 @@ federation API for the gateway. It writes nothing down, not even what does not f
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import answers
 from rabta_deploy.ports import require_free
 from rabta_deploy.process import Child, spawn
@@ -16,6 +18,8 @@ from rabta_deploy.worker_config import GENERIC, MAIN, PROCESSES
 from rabta_deploy.worker_routes import ANY, BY_ROOM, routes
 
 _READY_WITHIN_S = 30
+# Debian keeps it where only root's PATH looks.
+_WHERE = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"
 _CLOSED = """\
             default_type application/json;
             return 404 '{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}';
@@ -125,10 +129,15 @@ class Router:
 
         Raises:
             PortTakenError: One of its ports is taken.
-            ProcessError: `program-missing` when nginx is not installed.
+            YardError: `nginx-missing`.
         """
         if self.child is not None and self.child.running:
             return
+        program = shutil.which("nginx", path=_WHERE)
+        if program is None:
+            raise YardError(
+                "nginx-missing", "nginx is not installed.", "apt-get install nginx"
+            )
         require_free({f"{self._name} {use}": port for use, port in self._ports.items()})
         (self.directory / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
         file = write_secret(self.directory / "nginx.conf", self._text)
@@ -136,11 +145,10 @@ class Router:
             [
                 # A kill would leave nginx's working process behind, and the ports with it.
                 *("setpriv", "--pdeathsig=TERM"),
-                *("nginx", "-p", self.directory, "-e", "stderr", "-c", file),
+                *(program, "-p", self.directory, "-e", "stderr", "-c", file),
             ],
             name=self._name,
             log_file=self.directory / "nginx.log",
-            environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin"},
         )
 
     def wait_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
