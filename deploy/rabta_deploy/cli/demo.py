@@ -107,10 +107,14 @@ def _ended_by_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does: everything is stopped on the way out."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        # asyncio ends its tasks in order on Ctrl-C, and on nothing else.
+        signal.raise_signal(signal.SIGINT)
 
     before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, interrupt),
     }
     try:
         yield
