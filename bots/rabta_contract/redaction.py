@@ -4,13 +4,22 @@ from typing import Any
 
 from rabta_contract.event import Event
 
+# Fields that say what a paper is about, and with whom: they go and stay with the subject.
+_SUBJECT = {
+    "file": ("subject", "puc"),
+    "receipt": ("subject", "sender", "sender_ref"),
+    "draft": ("addressees",),
+    "dispatch": ("addressees",),
+}
+_REMARKS = {"movement": ("remarks",), "decision": ("remarks",)}
+
 
 def redacted(event: Event, *, subject: bool, remarks: bool, attachments: bool) -> Event:
     """Give `event` without what is not allowed.
 
     Args:
         event: Any event of the contract.
-        subject: Whether the subjects of file and receipt may stay.
+        subject: Whether subjects, and who writes to whom about them, may stay.
         remarks: Whether remarks of movement and decision may stay.
         attachments: Whether documents may stay.
 
@@ -28,16 +37,11 @@ def redacted(event: Event, *, subject: bool, remarks: bool, attachments: bool) -
     known = _without_unknown(event)
     data = known.data
     changes: dict[str, Any] = {}
-    if not subject:
-        if data.file is not None:
-            changes["file"] = data.file.model_copy(update={"subject": None})
-        if data.receipt is not None:
-            changes["receipt"] = data.receipt.model_copy(update={"subject": None, "sender": None})
-    if not remarks:
-        if data.movement is not None:
-            changes["movement"] = data.movement.model_copy(update={"remarks": None})
-        if data.decision is not None:
-            changes["decision"] = data.decision.model_copy(update={"remarks": None})
+    withheld = ({} if subject else _SUBJECT) | ({} if remarks else _REMARKS)
+    for part, fields in withheld.items():
+        value = getattr(data, part)
+        if value is not None:
+            changes[part] = value.model_copy(update=dict.fromkeys(fields))
     if not attachments:
         changes["documents"] = None
     return known.model_copy(update={"data": data.model_copy(update=changes)})

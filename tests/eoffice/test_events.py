@@ -240,6 +240,19 @@ def test_redaction_takes_out_what_is_not_allowed_and_what_nobody_knows() -> None
     assert parse_event(event_bytes(less)) == less
 
 
+def test_redaction_takes_out_with_the_subject_who_writes_to_whom_about_it() -> None:
+    told = json.loads(changed("file_marked"))
+    told["data"]["draft"] = {
+        "draft_id": "d-1",
+        "file_id": "ITT-2026-004512",
+        "version": 1,
+        "addressees": ["Wafaqi Mohtasib"],
+    }
+    less = redacted(event_of(told), subject=False, remarks=True, attachments=True)
+    assert b"Mohtasib" not in event_bytes(less)
+    assert b"p-4/cor" not in event_bytes(less)
+
+
 def test_redaction_leaves_nothing_of_a_secret_file_even_where_all_is_allowed() -> None:
     event = event_of(example("file_marked"))
     secret = event.data.model_copy(update={"classification": Grade.SECRET})
