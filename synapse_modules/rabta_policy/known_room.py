@@ -88,6 +88,11 @@ def expected(state: State) -> frozenset[str]:
     return _servers_with(state, frozenset({"join", "invite"}))
 
 
+def departed(state: State) -> frozenset[str]:
+    """The servers whose people were in the room, or invited to it, and are not any more."""
+    return _servers_with(state, frozenset({"leave", "ban"})) - expected(state)
+
+
 def _servers_with(state: State, memberships: frozenset[str]) -> frozenset[str]:
     return frozenset(
         server_of(state_key)

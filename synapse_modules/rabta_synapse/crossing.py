@@ -22,24 +22,27 @@ def invite(
     origin, destination = server_of(inviter), server_of(invitee)
     yield (Action(ActionKind.INVITE, origin, destination, room, inviter),)
     for resident in sorted(set(residents) - {origin, destination}):
-        yield _meeting(invitee, resident, room, invited=True)
+        yield meeting(invitee, resident, room, invited=True)
 
 
 def join(
     user_id: str, room: Room, home: str, residents: Iterable[str], *, invited: bool
 ) -> Iterator[Question]:
     """A join: first of the room's home, then of every other server in the room."""
-    yield _meeting(user_id, home, room, invited=invited)
+    yield meeting(user_id, home, room, invited=invited)
     for resident in sorted(set(residents) - {server_of(user_id), home}):
-        yield _meeting(user_id, resident, room, invited=invited)
+        yield meeting(user_id, resident, room, invited=invited)
 
 
-def knock(user_id: str, room: Room, home: str) -> Iterator[Question]:
-    """A knock: of the room's home alone; who is let in is judged again as a join."""
+def knock(user_id: str, room: Room, home: str, residents: Iterable[str]) -> Iterator[Question]:
+    """A knock: of the room's home; then whether it could meet every other server that hears it."""
     yield (Action(ActionKind.KNOCK, server_of(user_id), home, room, user_id),)
+    for resident in sorted(set(residents) - {server_of(user_id), home}):
+        yield meeting(user_id, resident, room, invited=True)
 
 
-def _meeting(user_id: str, server: str, room: Room, *, invited: bool) -> Question:
+def meeting(user_id: str, server: str, room: Room, *, invited: bool) -> Question:
+    """Whether a newcomer may be together with a server that is in the room."""
     newcomer = server_of(user_id)
     coming = Action(ActionKind.JOIN, newcomer, server, room, user_id)
     if not invited:

@@ -15,6 +15,7 @@ from rabta_policy import Action, ActionKind, Policy, Room
 from rabta_policy.known_room import (
     STATE_WITH_MEMBERS,
     KnownRoom,
+    departed,
     expected,
     know,
     owner_of,
@@ -25,7 +26,13 @@ from rabta_policy.known_room import (
 from rabta_synapse import crossing
 from rabta_synapse.invitations import Invitation, Invitations, read_invitation
 from rabta_synapse.judge import Judge, Note
-from rabta_synapse.refusal import NO_POLICY, NOT_INVITED, SOMEBODY_INSIDE, Refusal
+from rabta_synapse.refusal import (
+    HISTORY_OF_OTHERS,
+    NO_POLICY,
+    NOT_INVITED,
+    SOMEBODY_INSIDE,
+    Refusal,
+)
 
 SpamAnswer = Literal["NOT_SPAM"] | tuple[Codes, JsonDict]
 
@@ -126,7 +133,8 @@ class Membership:
         if known is None:
             return self._refuse_blind(ActionKind(membership), target, target, path)
         if membership == "knock":
-            return self._ask(crossing.knock(target, known.room, known.home), path=path)
+            questions = crossing.knock(target, known.room, known.home, residents(state))
+            return self._come_in(target, known, state, questions, path=path)
         return self.join(target, known, state, invited=stood == "invite", path=path)
 
     def join(
@@ -146,14 +154,44 @@ class Membership:
             another server it names nobody but ourselves.
         """
         present = residents(state)
-        home, *others = crossing.join(user_id, known.room, known.home, present, invited=invited)
+        questions = crossing.join(user_id, known.room, known.home, present, invited=invited)
+        return self._come_in(user_id, known, state, questions, path=path, note=note)
+
+    def _come_in(
+        self,
+        user_id: str,
+        known: KnownRoom,
+        state: StateMap[EventBase],
+        questions: Iterable[crossing.Question],
+        *,
+        path: str,
+        note: Note = Note.ALL,
+    ) -> Refusal | None:
+        home, *others = questions
         refusal = self._ask([home], path=path, note=note)
         named = self._api.is_mine(user_id) or known.home == self._judge.server_name
         if refusal is None:
             refusal, named = self._ask(others, path=path, note=note), False
-        if refusal is None or named:
-            return refusal
-        return replace(refusal, text=SOMEBODY_INSIDE, further=())
+        if refusal is None:
+            return self._history(user_id, known, state, path=path)
+        return refusal if named else replace(refusal, text=SOMEBODY_INSIDE, further=())
+
+    def _history(
+        self, user_id: str, known: KnownRoom, state: StateMap[EventBase], *, path: str
+    ) -> Refusal | None:
+        """D15. Whoever comes in reads what those wrote who were here before.
+
+        Only what stands between two ministries counts: one that is suspended today may still
+        have written for the eyes of others.
+        """
+        if server_of(user_id) in residents(state):
+            return None
+        for gone in sorted(departed(state) - {server_of(user_id)}):
+            ways = crossing.meeting(user_id, gone, known.room, invited=True)
+            verdicts = [self._judge.ask([way], path=path, note=Note.NOTHING) for way in ways]
+            if all(isinstance(one, Refusal) and one.between_the_two for one in verdicts):
+                return self._judge.refuse(ways[0], HISTORY_OF_OTHERS, path=path)
+        return None
 
     def _invite(
         self,
@@ -170,7 +208,8 @@ class Membership:
             return self._refuse_blind(ActionKind.INVITE, inviter, invitee, path)
         # Two invited at once would meet as soon as both accept, and one would read of the other.
         questions = crossing.invite(inviter, invitee, known.room, expected(state))
-        return self._ask(questions, path=path, note=note)
+        refusal = self._ask(questions, path=path, note=note)
+        return refusal or self._history(invitee, known, state, path=path)
 
     def _known(self, room_id: str, state: StateMap[EventBase]) -> KnownRoom | None:
         policy = self._judge.policy

@@ -8,6 +8,10 @@ from synapse.module_api import JsonDict
 
 from rabta_policy import Denied
 
+_BETWEEN_THE_TWO = frozenset(
+    {"no-permit", "class-above-relation", "class-above-permit", "permit-not-in-force"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -38,6 +42,11 @@ class Refusal:
             cure=first.cure,
             further=tuple(reason.code.value for reason in others),
         )
+
+    @property
+    def between_the_two(self) -> bool:
+        """Whether the two organisations lack the right, whatever else speaks against it."""
+        return not _BETWEEN_THE_TWO.isdisjoint((self.code, *self.further))
 
     @property
     def fields(self) -> JsonDict:
@@ -102,6 +111,15 @@ NOT_TOGETHER = Refusal(
     cure="Invite the person to a room, or be invited by them.",
 )
 """D14: a right between two ministries is no list of each other's people."""
+
+HISTORY_OF_OTHERS = Refusal(
+    code="history-of-others",
+    rule="D15",
+    text="People were in this room with whom the ministry of whoever comes in may not be together; "
+    "what they wrote is still in it.",
+    cure="Make a new room.",
+)
+"""D15: leaving a room takes nothing along."""
 
 SOMEBODY_INSIDE = "Somebody in this room may not be together with your ministry."
 """Said in place of the judge's words, which name who is in the room."""
