@@ -107,8 +107,6 @@ def verify(lines: Iterable[bytes], anchor: Head | None = None) -> tuple[Head, li
         head = reached
         anchored = anchored or head == anchor
     if anchor is not None and not anchored:
-        text = (
-            f"The chain ends at {head.seq} without line {anchor.seq} that its head names."
-        )
+        text = f"The chain ends at {head.seq} without line {anchor.seq} that its head names."
         broken.append(Broken(number, "cut", text))
     return head, broken

@@ -48,6 +48,8 @@ def to_cef(record: Record, *, version: str) -> str:
         "cs5": record.ref,
         "cs6Label": "path",
         "cs6": record.path,
+        "flexString1Label": "events" if record.events else None,
+        "flexString1": " ".join(record.events) or None,
         "cn1Label": "policySerial",
         "cn1": str(record.serial),
     }

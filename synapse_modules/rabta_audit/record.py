@@ -26,6 +26,7 @@ class Record(BaseModel):
         rules: the rules that decided ("R7"), in the order they were found.
         reasons: the reason codes of a denial.
         ref: the order number of the permit that allowed, where one did.
+        events: ids of the events that a delivery carried.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +44,7 @@ class Record(BaseModel):
     rules: tuple[Identifier, ...] = ()
     reasons: tuple[Identifier, ...] = ()
     ref: Identifier | None = None
+    events: tuple[Identifier, ...] = ()
 
     @property
     def when(self) -> datetime:

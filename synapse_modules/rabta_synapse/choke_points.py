@@ -1,23 +1,28 @@
-"""The two private choke points of Synapse that the guard stands in.
+"""The private choke points of Synapse that the guard stands in.
 
 Beside `private.py` the only file that relies on what the module API does not promise.
 Inbound: `Authenticator.authenticate_request` returns the origin once its signature is verified,
 and the body it was given goes on to the handler. Outbound: every transaction leaves through
-`TransactionManager.send_new_transaction`. Both are checked at start; where one has moved, Synapse
-does not start unguarded.
+`TransactionManager.send_new_transaction`. Spaces: whether a room is shown to a server is asked of
+`RoomSummaryHandler._is_local_room_accessible`, for the room asked for and for each in its list.
+All are checked at start; where one has moved, Synapse does not start unguarded.
 """
 
 import inspect
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 from synapse.api.errors import Codes, SynapseError
 from synapse.federation.sender.transaction_manager import TransactionManager
 from synapse.federation.transport.server._base import Authenticator
+from synapse.handlers.room_summary import RoomSummaryHandler
 from synapse.module_api.errors import ConfigError
 from twisted.internet.defer import CancelledError
 
+from rabta_synapse.delivery import Delivery
 from rabta_synapse.guard import Guard
 from rabta_synapse.metrics import FAILURES
 
@@ -26,11 +31,16 @@ logger = logging.getLogger(__name__)
 _SHAPES = (
     (Authenticator, "authenticate_request", ["self", "request", "content"]),
     (TransactionManager, "send_new_transaction", ["self", "destination", "pdus", "edus"]),
+    (
+        RoomSummaryHandler,
+        "_is_local_room_accessible",
+        ["self", "room_id", "requester", "origin"],
+    ),
 )
 
 
-def stand_in(guard: Guard) -> None:
-    """Put the guard into both choke points of this process.
+def stand_in(guard: Guard, delivery: Delivery) -> None:
+    """Put the guard into every choke point of this process.
 
     Raises:
         ConfigError: One of them is not as the tested releases have it.
@@ -48,7 +58,8 @@ def stand_in(guard: Guard) -> None:
             "docs/reference/door-settings.md on perilously_run_without_guard"
         )
     _guard_inbound(guard)
-    _guard_outbound(guard)
+    _guard_spaces(guard)
+    _guard_outbound(delivery)
 
 
 def _guard_inbound(guard: Guard) -> None:
@@ -57,21 +68,42 @@ def _guard_inbound(guard: Guard) -> None:
     @wraps(verified)
     async def authenticate_request(self: Authenticator, request: Any, content: Any) -> str:
         origin = await verified(self, request, content)
-        try:
+        with _refusing_for_now("guard_inbound"):
             await guard.inbound(origin, request.uri.decode("ascii"), content)
-        except (SynapseError, CancelledError):
-            raise
-        except Exception as fault:
-            FAILURES.labels("guard_inbound").inc()
-            logger.exception("The guard failed; the request is refused for now")
-            # 503 and not 403: a transaction is sent again, nothing in it is lost.
-            raise SynapseError(503, "The door failed; try again.", Codes.UNKNOWN) from fault
         return origin
 
     Authenticator.authenticate_request = authenticate_request  # type: ignore[method-assign] # the guard stands here
 
 
-def _guard_outbound(guard: Guard) -> None:
+def _guard_spaces(guard: Guard) -> None:
+    accessible = RoomSummaryHandler._is_local_room_accessible  # noqa: SLF001 - no public door
+
+    @wraps(accessible)
+    async def is_local_room_accessible(
+        self: RoomSummaryHandler, room_id: str, requester: str | None, origin: str | None = None
+    ) -> bool:
+        if not await accessible(self, room_id, requester, origin):
+            return False
+        with _refusing_for_now("guard_spaces"):
+            return origin is None or await guard.shows(origin, room_id)
+
+    RoomSummaryHandler._is_local_room_accessible = is_local_room_accessible  # type: ignore[method-assign] # noqa: SLF001 - the guard stands here
+
+
+@contextmanager
+def _refusing_for_now(callback: str) -> Iterator[None]:
+    """Answer 503 when our own code fails: a transaction is sent again, nothing in it is lost."""
+    try:
+        yield
+    except (SynapseError, CancelledError):
+        raise
+    except Exception as fault:
+        FAILURES.labels(callback).inc()
+        logger.exception("The guard failed; the request is refused for now")
+        raise SynapseError(503, "The door failed; try again.", Codes.UNKNOWN) from fault
+
+
+def _guard_outbound(delivery: Delivery) -> None:
     send = TransactionManager.send_new_transaction
 
     @wraps(send)
@@ -79,7 +111,9 @@ def _guard_outbound(guard: Guard) -> None:
         self: TransactionManager, destination: str, pdus: list[Any], edus: list[Any]
     ) -> None:
         # A fault here raises: the transaction stays in its queue and is tried again.
-        kept = [edu for edu in edus if guard.outbound(destination, edu.edu_type)]
+        kept = [edu for edu in edus if delivery.passes(destination, edu.edu_type)]
+        if pdus:
+            delivery.attempt(destination, pdus)
         if pdus or kept:
             await send(self, destination, pdus, kept)
 

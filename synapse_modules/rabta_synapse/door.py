@@ -15,10 +15,10 @@ from rabta_audit import Journal
 from rabta_policy import Policy, Standing
 from rabta_synapse import choke_points, private, settings
 from rabta_synapse.aftermath import Aftermath
-from rabta_synapse.aliases import Aliases
 from rabta_synapse.audit import Audit, LogTrail
 from rabta_synapse.closed import closed, closed_by_raising
 from rabta_synapse.creation import Creation
+from rabta_synapse.delivery import Delivery
 from rabta_synapse.guard import Guard
 from rabta_synapse.incoming import Incoming
 from rabta_synapse.invitations import DatabaseInvitations
@@ -26,6 +26,7 @@ from rabta_synapse.judge import Judge
 from rabta_synapse.ledger import DatabaseLedger
 from rabta_synapse.membership import Membership
 from rabta_synapse.metrics import FEDERATING_SERVERS, POLICY_IN_FORCE
+from rabta_synapse.outside_view import OutsideView
 from rabta_synapse.publishing import Publishing
 from rabta_synapse.reconcile import Reconcile
 from rabta_synapse.refusal import FAILED
@@ -72,8 +73,10 @@ class Door:
         self._invitations = DatabaseInvitations(api)
         if not given.perilously_run_without_guard:
             shared = SharedRooms(api, self._invitations, self._clock)
-            aliases = Aliases(api, self.judge, self._membership())
-            choke_points.stand_in(Guard(self.judge, shared, aliases))
+            outside = OutsideView(api, self.judge, self._membership())
+            choke_points.stand_in(
+                Guard(self.judge, shared, outside), Delivery(self.judge, self._audit)
+            )
         self._reconcile = Reconcile(api, self.judge, self._audit)
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))

@@ -1,4 +1,4 @@
-"""The in-process guard: what a verified server may ask about our people, and what we tell it.
+"""The in-process guard: what a verified server may ask about our people and our rooms.
 
 No documented hook covers keys, devices, one-time keys, profiles, media, aliases and to-device
 messages. Synapse answers every one of them to any server it talks to; here each needs the pair's
@@ -6,14 +6,14 @@ right and, where a person is concerned, a room shared with that person or an ope
 never touches events: what may be in a room is decided elsewhere.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from synapse.module_api import JsonDict
 
 from rabta_policy import Action, ActionKind
-from rabta_synapse.aliases import Aliases
 from rabta_synapse.judge import Judge, Note
+from rabta_synapse.outside_view import OutsideView
 from rabta_synapse.refusal import NOT_TOGETHER, Refusal
 from rabta_synapse.shared_rooms import SharedRooms
 
@@ -23,27 +23,20 @@ _PATH = "guard"
 _BY_PEOPLE = {"/user/keys/query": "device_keys", "/user/keys/claim": "one_time_keys"}
 """Requests whose body names people; those who may not be asked about are taken out of it."""
 
-_OUTBOUND = {
-    "m.presence": ActionKind.PRESENCE,
-    "m.typing": ActionKind.PRESENCE,
-    "m.direct_to_device": ActionKind.TO_DEVICE,
-}
-"""Ephemeral events that need a right of ours with the server they go to."""
-
 
 class Guard:
-    """Judges federation requests, and the ephemeral events we send.
+    """Judges federation requests.
 
     Args:
         judge: Asked for the pair's right.
         shared: Knows who shares a room with whom.
-        aliases: Knows who may learn where an alias leads.
+        outside: Knows who may see a room from outside.
     """
 
-    def __init__(self, judge: Judge, shared: SharedRooms, aliases: Aliases) -> None:
+    def __init__(self, judge: Judge, shared: SharedRooms, outside: OutsideView) -> None:
         self._judge = judge
         self._shared = shared
-        self._aliases = aliases
+        self._outside = outside
 
     async def inbound(self, origin: str, uri: str, content: JsonDict | None) -> None:
         """Judge one verified request before Synapse handles it.
@@ -65,14 +58,9 @@ class Guard:
         elif refusal := await self._request(origin, path, parse_qs(parts.query)):
             raise refusal.error
 
-    def outbound(self, destination: str, edu_type: str) -> bool:
-        """Whether an ephemeral event of this type may go to this server."""
-        kind = _OUTBOUND.get(edu_type)
-        if kind is None:
-            return True  # Device lists, keys and receipts: needed wherever a room is shared.
-        action = Action(kind, self._judge.server_name, destination)
-        verdict = self._judge.ask([action], path=_PATH, note=Note.NOTHING)
-        return not isinstance(verdict, Refusal)
+    async def shows(self, origin: str, room_id: str) -> bool:
+        """Whether a room may stand in a space's list for a server, where Synapse would show it."""
+        return await self._outside.room(origin, room_id) is None
 
     async def _request(
         self, origin: str, path: str, query: Mapping[str, list[str]]
@@ -90,8 +78,8 @@ class Guard:
         if first == "query":
             alias = query.get("room_alias", [""])[0]
             right = self._right(origin, ActionKind.ALIAS)
-            return right or await self._aliases.refusal(origin, alias)
-        if first == "publicRooms":
+            return right or await self._outside.alias(origin, alias)
+        if first in ("publicRooms", "hierarchy"):
             return self._right(origin, ActionKind.DIRECTORY)
         return None  # Requests that name a room: Synapse, its ACL and the room's own rules judge.
 
@@ -131,7 +119,3 @@ class Guard:
                 continue
             kept.append(edu)
         content["edus"] = kept
-
-
-Inbound = Callable[[str, str, JsonDict | None], Awaitable[None]]
-Outbound = Callable[[str, str], bool]

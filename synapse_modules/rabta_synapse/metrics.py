@@ -12,6 +12,17 @@ FAILURES = Counter(
     "Callbacks in which the door's own code failed, and which were therefore closed.",
     ["callback"],
 )
+DELIVERIES = Counter(
+    "rabta_door_deliveries", "Transactions with events of rooms that were tried, to any server."
+)
+DELIVERY_EVENTS = Counter(
+    "rabta_door_delivery_events", "Events of rooms in transactions that were tried."
+)
+WITHHELD = Counter(
+    "rabta_door_withheld",
+    "Ephemeral events that were not sent to a server without the right, by type.",
+    ["type"],
+)
 POLICY_SERIAL = Gauge("rabta_door_policy_serial", "Serial of the policy in force; 0 without one.")
 POLICY_IN_FORCE = Gauge(
     "rabta_door_policy_in_force", "1 while a policy is in force, 0 in grace, -1 without or expired."

@@ -38,7 +38,7 @@ def callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         registrar.__signature__ = inspect.signature(getattr(ModuleApi, name))
         setattr(api, name, registrar)
     monkeypatch.setattr(private, "whitelist_of", lambda _: {})
-    monkeypatch.setattr(choke_points, "stand_in", lambda _: None)
+    monkeypatch.setattr(choke_points, "stand_in", lambda *_: None)
     config = {"policy_file": str(seal.policy_file), "authority_file": str(seal.authority_file)}
     Door(Door.parse_config(config), api)
     api.is_mine.side_effect = BrokenError
@@ -128,7 +128,7 @@ def test_a_choke_point_of_another_shape_stops_the_start(
 
     monkeypatch.setattr(choke_points.Authenticator, "authenticate_request", moved)
     with pytest.raises(ConfigError, match=r"Authenticator\.authenticate_request"):
-        choke_points.stand_in(Mock())
+        choke_points.stand_in(Mock(), Mock())
 
 
 def test_an_untested_synapse_is_refused_unless_the_perilous_setting_says_so(
