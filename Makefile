@@ -10,7 +10,7 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/officer
 # STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
 STATE ?= .demo
 
-.PHONY: help demo test check bench format lock install machine clean
+.PHONY: help demo test hostile check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,10 @@ demo: install ## Bring up two ministries, the e-Office and the bridge (ONCE=1: p
 
 test: install machine ## Run every test, against real homeservers, databases and a real browser
 	$(NPM) test --silent
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+hostile: install machine ## Let a hostile homeserver try every path (a part of test)
+	$(BIN)/pytest -m hostile $(ARGS)
 
 check: install ## Lint, types, layers
 	$(BIN)/ruff check .

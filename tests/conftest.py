@@ -25,6 +25,14 @@ TEST_WORKERS = os.environ.get("RABTA_TEST_WORKERS") == "1"
 _databases = count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (`make test` runs two at once), what shares servers stays together."""
+    for item in items:
+        shared = "network" in getattr(item, "fixturenames", ())
+        group = "network" if shared else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 class Eventually(Protocol):
     """`await eventually(condition, within_s=10, what="...")` gives the first truthy answer."""
 
