@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web
 from signedjson.key import generate_signing_key
 
+pytestmark = pytest.mark.hostile
+
 V1 = "/_matrix/federation/v1"
 ITT, FIN, LAW = "itt.gov.test", "fin.gov.test", "law.gov.test"
 SEND = f"{V1}/send/1"

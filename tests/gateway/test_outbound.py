@@ -13,6 +13,8 @@ from aiohttp import web
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
 from signedjson.sign import sign_json
 
+pytestmark = pytest.mark.hostile
+
 V1 = "/_matrix/federation/v1"
 ITT, FIN, LAW = "itt.gov.test", "fin.gov.test", "law.gov.test"
 SEND = f"{V1}/send/1"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from network import Network
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.hostile]
 
 ASK = "/_matrix/federation/v1/query/directory?room_alias=%23none%3Aitt.gov.test"
 HEARD, CLOSED = 404, 403

@@ -9,7 +9,7 @@ from network import Network, Person
 
 from rabta_deploy.jsonhttp import request
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.hostile]
 
 V1 = "/_matrix/federation/v1"
 OVERRIDES = {"presence": {"enabled": True}}

@@ -10,7 +10,7 @@ from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
 from rabta_audit import chains, read_lines, verify
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.hostile]
 
 LABEL = "org.rabta.room.class"
 OPEN = {

@@ -6,7 +6,7 @@ import pytest
 from hostile import HostileRoom
 from network import Network, Person
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.hostile]
 
 LABEL = "org.rabta.room.class"
 OPEN = {

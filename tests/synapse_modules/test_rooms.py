@@ -137,7 +137,8 @@ async def test_plain_content_is_refused_with_words_and_encrypted_content_passes(
     refused = amna.send(room_id, "m.room.message", TEXT)
     assert (refused.status, refused.reason) == (403, "plain-content")
     assert "encryption" in refused.body["error"]
-    assert amna.send(room_id, "m.sticker", {"body": "x"}).reason == "plain-content"
+    for plain in ("m.sticker", "m.call.invite"):
+        assert amna.send(room_id, plain, {"body": "x"}).reason == "plain-content"
     sent = amna.send(room_id, "m.room.encrypted", {"algorithm": MEGOLM, "ciphertext": "x"})
     assert sent.status == 200
     relation = {"rel_type": "m.annotation", "event_id": sent.body["event_id"], "key": "+"}
