@@ -10,7 +10,7 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/officer
 # STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
 STATE ?= .demo
 
-.PHONY: help demo test hostile check bench format lock install machine clean
+.PHONY: help demo test hostile workers check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ test: install machine ## Run every test, against real homeservers, databases and
 
 hostile: install machine ## Let a hostile homeserver try every path (a part of test)
 	$(BIN)/pytest -m hostile $(ARGS)
+
+workers: install machine ## Run the tests between ministries again, with one of them as five processes on PostgreSQL
+	RABTA_TEST_WORKERS=1 $(BIN)/pytest tests/synapse_modules tests/whole $(ARGS)
 
 check: install ## Lint, types, layers
 	$(BIN)/ruff check .

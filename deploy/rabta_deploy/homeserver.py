@@ -179,7 +179,11 @@ class Homeserver:
 
     def stop(self) -> None:
         """Stop it; harmless when it does not run."""
-        stop_all(self.children.values())
+        children = self.children
+        redis = children.pop("redis", None)
+        stop_all(children.values())
+        if redis is not None:  # last: the others have things to say to each other as they end
+            redis.stop()
 
     @property
     def admin(self) -> SynapseAdmin:

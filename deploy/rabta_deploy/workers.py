@@ -11,7 +11,7 @@ import yaml
 
 from rabta_deploy.jsonhttp import answers
 from rabta_deploy.ports import require_free
-from rabta_deploy.process import Child, spawn, stop_all
+from rabta_deploy.process import Child, spawn
 from rabta_deploy.redis import Redis
 from rabta_deploy.router import Router
 from rabta_deploy.secretfile import write_secret
@@ -127,10 +127,6 @@ class Workers:
             url = health_url(self._settings, name)
             child.wait_ready(lambda url=url: answers(url), within_s=_READY_WITHIN_S)  # type: ignore[misc] # mypy cannot infer a lambda with a default
         self._router.wait_ready()
-
-    def stop(self) -> None:
-        """Stop them together; harmless when they do not run."""
-        stop_all(self.children.values())
 
 
 def health_url(settings: WorkerSettings, name: str = MAIN) -> str:

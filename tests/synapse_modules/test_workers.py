@@ -72,7 +72,7 @@ def at(request: pytest.FixtureRequest, network: Network) -> str:
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_new_policy_is_in_force_in_every_process_within_two_seconds(
+async def test_a_new_policy_is_in_force_in_every_process_within_seconds(
     network: Network, eventually: Any
 ) -> None:
     await eventually(network.in_force)
