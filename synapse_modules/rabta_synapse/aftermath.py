@@ -3,7 +3,7 @@
 A join of ours elsewhere is judged again when the real state is known: the invite's claims may
 have been forged, and server admins pass the early callback by. An upgraded room gets the visible
 label its create event already carries. A remote join that came past every callback, and a raised
-label, make the room follow the policy.
+label, make the room follow the policy. The topic says the class, whoever changed either.
 """
 
 import logging
@@ -11,8 +11,9 @@ import logging
 from synapse.api.errors import SynapseError
 from synapse.module_api import EventBase, ModuleApi, StateMap
 
-from rabta_policy.known_room import CREATE, LABEL, know, server_of
+from rabta_policy.known_room import CREATE, LABEL, know, server_of, strictest
 from rabta_policy.label import ROOM_CLASS, labels_in
+from rabta_synapse import topic_line
 from rabta_synapse.judge import Judge
 from rabta_synapse.membership import Membership
 from rabta_synapse.reconcile import Reconcile
@@ -51,6 +52,8 @@ class Aftermath:
             work = self._put_label_back
         elif joined and self._api.is_mine(event.state_key or ""):
             work = self._judge_again
+        elif event.type == topic_line.TOPIC and self._api.is_mine(event.sender):
+            work = self._show_class
         elif joined or event.type == ROOM_CLASS:
             # Someone came in past every callback, or the room's class was raised.
             work = self._follow_policy
@@ -78,8 +81,32 @@ class Aftermath:
             logger.warning("No label could be put into %s: %s", event.room_id, fault)
 
     async def _follow_policy(self, event: EventBase, state: StateMap[EventBase]) -> None:
-        del state  # It may be partial; reconcile reads the room itself.
+        # The state may be partial; reconcile reads the room itself.
         await self._reconcile.follow(event.room_id)
+        if event.type == ROOM_CLASS and self._api.is_mine(event.sender):
+            await self._show_class(event, state)
+
+    async def _show_class(self, event: EventBase, state: StateMap[EventBase]) -> None:
+        """The topic says the class, by the hand of whoever changed the topic or the class."""
+        policy, topic = self._judge.policy, state.get((topic_line.TOPIC, ""))
+        if policy is None or event.state_key != "":
+            return
+        given = topic.content if topic else {}
+        wanted = topic_line.content(strictest(policy, labels_in(state)), given)
+        if wanted.get("topic") == given.get("topic"):
+            return
+        try:
+            await self._api.create_and_send_event_into_room(
+                {
+                    "type": topic_line.TOPIC,
+                    "state_key": "",
+                    "room_id": event.room_id,
+                    "sender": event.sender,
+                    "content": wanted,
+                }
+            )
+        except SynapseError as fault:
+            logger.warning("The topic of %s could not say its class: %s", event.room_id, fault)
 
     async def _judge_again(self, event: EventBase, state: StateMap[EventBase]) -> None:
         """Our user came into a remote room: with its real state, may they be there?"""

@@ -17,7 +17,7 @@ from synapse.module_api import NOT_SPAM, JsonDict, Requester
 from rabta_policy import Action, ActionKind, Policy, Room, RoomClass
 from rabta_policy.known_room import owner_of, people_of, server_of
 from rabta_policy.label import ROOM_CLASS, Label
-from rabta_synapse import class_rules, crossing
+from rabta_synapse import class_rules, crossing, topic_line
 from rabta_synapse.judge import Judge, Note
 from rabta_synapse.refusal import ADDRESS, NO_POLICY, Refusal
 
@@ -79,6 +79,8 @@ class Creation:
         config["creation_content"] = _born_with(config, label, room_class)
         acl = class_rules.acl_content(self._judge.servers_allowed_in(room, server))
         config["initial_state"] = list(_initial_state(config, label, room_class, acl))
+        if topic_line.TOPIC not in {event.get("type") for event in config["initial_state"]}:
+            config["topic"] = topic_line.line(label.room_class, str(config.get("topic") or ""))
         config["power_level_content_override"] = _guarded(
             config.get("power_level_content_override") or {}, config
         )
@@ -199,6 +201,9 @@ def _initial_state(
         given.add(event.get("type"))
         if event.get("type") == "m.room.power_levels":
             yield {**event, "content": _guarded(event.get("content") or {}, config)}
+        elif event.get("type") == topic_line.TOPIC:
+            content = topic_line.content(label.room_class, event.get("content") or {})
+            yield {**event, "content": content}
         else:
             yield event
     yield _state(ROOM_CLASS, label.content)

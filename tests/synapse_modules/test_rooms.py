@@ -262,3 +262,23 @@ async def test_a_space_is_labelled_and_holds_no_messages(amna: Person) -> None:
     room_id = amna.room(creation_content={"type": "m.space"})
     assert amna.state(room_id, LABEL) == {"class": "restricted", "owner": "ITT"}
     assert amna.send(room_id, "m.room.message", TEXT).reason == "plain-content"
+
+
+async def test_people_see_the_class_in_the_topic_whoever_changes_it(
+    amna: Person, eventually: Any, version: str
+) -> None:
+    label = {"type": LABEL, "state_key": "", "content": {"class": "unclassified"}}
+    topic = {"type": "m.room.topic", "state_key": "", "content": {"topic": "[Restricted] Budget"}}
+
+    def said(room_id: str) -> str:
+        found = amna.state(room_id, "m.room.topic")
+        return found["topic"] if found else ""
+
+    assert said(amna.room(room_version=version)) == "[Restricted]"
+    assert said(amna.room(room_version=version, topic="Budget")) == "[Restricted] Budget"
+    room_id = amna.room(room_version=version, initial_state=[label, topic])
+    assert said(room_id) == "[Unclassified] Budget"
+    assert amna.set_state(room_id, "m.room.topic", {"topic": "Roads"}).status == 200
+    await eventually(lambda: said(room_id) == "[Unclassified] Roads")
+    assert amna.set_state(room_id, LABEL, {"class": "confidential"}).status == 200
+    await eventually(lambda: said(room_id) == "[Confidential] Roads")
