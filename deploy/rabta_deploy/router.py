@@ -135,9 +135,7 @@ class Router:
             return
         program = shutil.which("nginx", path=_WHERE)
         if program is None:
-            raise YardError(
-                "nginx-missing", "nginx is not installed.", "apt-get install nginx"
-            )
+            raise YardError("nginx-missing", "nginx is not installed.", "apt-get install nginx")
         require_free({f"{self._name} {use}": port for use, port in self._ports.items()})
         (self.directory / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
         file = write_secret(self.directory / "nginx.conf", self._text)
