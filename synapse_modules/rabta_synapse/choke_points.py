@@ -1,6 +1,7 @@
 """The private choke points of Synapse that the guard stands in.
 
-Beside `private.py` the only file that relies on what the module API does not promise.
+Beside `private.py` and `ordinary.py` the only file that relies on what the module API does not
+promise.
 Inbound: `Authenticator.authenticate_request` returns the origin once its signature is verified,
 and the body it was given goes on to the handler. Outbound: every transaction leaves through
 `TransactionManager.send_new_transaction`. Spaces: whether a room is shown to a server is asked of

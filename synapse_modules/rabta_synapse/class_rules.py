@@ -43,6 +43,9 @@ CLEAR = frozenset(
 )
 """Message-like event types that carry no content of people's and may stay unencrypted."""
 
+ORDINARY = CLEAR - {"m.room.redaction"}
+"""Those of them that no rule holds against the room's state: allowed in every room."""
+
 
 def plain(
     event_type: str, *, encrypted: bool, required: bool, clear: Collection[str]

@@ -13,7 +13,7 @@ from synapse.module_api import ModuleApi
 
 from rabta_audit import Journal
 from rabta_policy import Policy, Standing
-from rabta_synapse import choke_points, private, settings
+from rabta_synapse import choke_points, ordinary, private, settings
 from rabta_synapse.aftermath import Aftermath
 from rabta_synapse.audit import Audit, LogTrail
 from rabta_synapse.closed import closed, closed_by_raising
@@ -80,6 +80,7 @@ class Door:
         self._reconcile = Reconcile(api, self.judge, self._audit)
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
+        ordinary.spare_ordinary_messages()
         self._applied: Policy | None = None
         self._apply()
         api.delayed_background_call(0, self.pulse, desc="rabta_first_policy")

@@ -96,7 +96,7 @@ class RoomEvents:
         """Messages: the hot path; one look-up in a set for what is encrypted."""
         if event.type == "m.room.redaction":
             refusal = class_rules.redaction(_guarded_target(event, state))
-        elif event.type in class_rules.CLEAR:
+        elif event.type in class_rules.ORDINARY:
             return
         else:
             encrypted = ENCRYPTION in state

@@ -14,7 +14,7 @@ from synapse.module_api import ModuleApi
 from synapse.module_api.errors import ConfigError
 from twisted.internet.defer import CancelledError
 
-from rabta_synapse import Door, choke_points, private
+from rabta_synapse import Door, choke_points, ordinary, private
 from rabta_synapse.registration import register
 
 PAGE = Path(__file__).parents[2] / "docs/reference/enforcement-points.md"
@@ -39,6 +39,7 @@ def callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         setattr(api, name, registrar)
     monkeypatch.setattr(private, "whitelist_of", lambda _: {})
     monkeypatch.setattr(choke_points, "stand_in", lambda *_: None)
+    monkeypatch.setattr(ordinary, "spare_ordinary_messages", lambda: True)
     config = {"policy_file": str(seal.policy_file), "authority_file": str(seal.authority_file)}
     Door(Door.parse_config(config), api)
     api.is_mine.side_effect = BrokenError

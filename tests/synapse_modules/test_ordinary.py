@@ -1,0 +1,87 @@
+"""Ordinary messages do not wait for the state of their room; everything else does."""
+
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+from synapse.module_api.callbacks.third_party_event_rules_callbacks import (
+    ThirdPartyEventRulesModuleApiCallbacks as Rules,
+)
+
+from rabta_synapse import class_rules, ordinary
+
+
+class StateLoadedError(Exception):
+    """Raised where Synapse loads the state of the room."""
+
+
+@pytest.fixture(autouse=True)
+def _spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("check_event_allowed", "on_new_event"):
+        monkeypatch.setattr(Rules, name, getattr(Rules, name))
+    assert ordinary.spare_ordinary_messages()
+
+
+def rules(callbacks: int) -> Any:
+    """Synapse's own dispatcher with so many modules, whose database must not be asked."""
+    made = Rules.__new__(Rules)
+    made._check_event_allowed_callbacks = [AsyncMock(return_value=(True, None))] * callbacks
+    made._on_new_event_callbacks = [AsyncMock()] * callbacks
+    made._storage_controllers = Mock()
+    made._storage_controllers.state.get_current_state = AsyncMock(side_effect=StateLoadedError)
+    return made
+
+
+def event(event_type: str, *, state: bool = False) -> Mock:
+    return Mock(type=event_type, is_state=Mock(return_value=state))
+
+
+CONTEXT = Mock(get_prev_state_ids=AsyncMock(side_effect=StateLoadedError))
+
+
+@pytest.mark.parametrize("event_type", sorted(class_rules.ORDINARY))
+async def test_an_ordinary_message_is_allowed_without_the_state_of_its_room(
+    event_type: str,
+) -> None:
+    assert await rules(1).check_event_allowed(event(event_type), CONTEXT) == (True, None)
+
+
+@pytest.mark.parametrize("event_type", ["m.room.message", "m.room.redaction", "m.sticker"])
+async def test_what_a_rule_looks_at_waits_for_the_state(event_type: str) -> None:
+    with pytest.raises(StateLoadedError):
+        await rules(1).check_event_allowed(event(event_type), CONTEXT)
+
+
+async def test_a_state_event_with_the_type_of_a_message_waits_for_the_state() -> None:
+    with pytest.raises(StateLoadedError):
+        await rules(1).check_event_allowed(event("m.room.encrypted", state=True), CONTEXT)
+
+
+async def test_another_module_is_asked_about_every_message() -> None:
+    with pytest.raises(StateLoadedError):
+        await rules(2).check_event_allowed(event("m.room.encrypted"), CONTEXT)
+
+
+@pytest.mark.parametrize(("state", "callbacks"), [(True, 1), (False, 2)])
+async def test_state_events_and_other_modules_are_told_afterwards(
+    state: bool, callbacks: int
+) -> None:
+    told = rules(callbacks)
+    told.store = Mock(get_event=AsyncMock(return_value=event("m.room.topic", state=state)))
+    with pytest.raises(StateLoadedError):
+        await told.on_new_event("$event")
+
+
+async def test_a_message_is_not_followed_by_a_look_at_the_state() -> None:
+    told = rules(1)
+    told.store = Mock(get_event=AsyncMock(return_value=event("m.room.encrypted")))
+    await told.on_new_event("$event")
+    told._storage_controllers.state.get_current_state.assert_not_called()
+
+
+def test_a_synapse_of_another_shape_takes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def moved(self: object, event: object) -> None: ...
+
+    monkeypatch.setattr(Rules, "check_event_allowed", moved)
+    assert ordinary.spare_ordinary_messages() is False
+    assert Rules.check_event_allowed is moved
