@@ -33,12 +33,14 @@ class Plan:
         leave: Our own people, where we cannot or need not put others out.
         acl: The servers the ACL must name; None when it names them, or is not ours to write.
         by: The local user with full power who does it, None when there is none.
+        waits: The home should put out somebody whom we may not meet; look again soon.
     """
 
     kick: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
     acl: frozenset[str] | None = None
     by: str | None = None
+    waits: bool = False
 
     @property
     def changes_nothing(self) -> bool:
@@ -46,7 +48,15 @@ class Plan:
         return not self.kick and not self.leave and self.acl is None
 
 
-def plan(policy: Policy, known: KnownRoom, state: State, *, ours: str, now: datetime) -> Plan:
+def plan(
+    policy: Policy,
+    known: KnownRoom,
+    state: State,
+    *,
+    ours: str,
+    now: datetime,
+    patient: bool = True,
+) -> Plan:
     """What a policy asks one homeserver to do in one room.
 
     Args:
@@ -55,6 +65,8 @@ def plan(policy: Policy, known: KnownRoom, state: State, *, ours: str, now: date
         state: The room's state with every membership and the ACL.
         ours: The server that asks.
         now: The time, with its zone.
+        patient: Wait for the home of the room to put out whom we may not meet; False when it
+            has had its time, and our people leave instead.
 
     Returns:
         The home of the room puts out whoever may not be there; in a room of another home, and
@@ -67,7 +79,14 @@ def plan(policy: Policy, known: KnownRoom, state: State, *, ours: str, now: date
     local = tuple(sorted(user for user in people if server_of(user) == ours))
     strangers = tuple(sorted(user for user in people if server_of(user) in out))
     if known.home != ours:
-        return Plan(leave=local if ours in out else ())
+        # What is said in a room goes from us straight to every server in it. To one that does
+        # not federate the border lets nothing out, and we need not go for its sake.
+        unmet = local and any(
+            not _may_meet(policy, ours, server, known.room, now)
+            for server in out & policy.federating_servers(now)
+        )
+        leaves = ours in out or (unmet and not patient)
+        return Plan(leave=local if leaves else (), waits=bool(unmet) and not leaves)
     by = _with_full_power(state, [user for user in local if people[user] == "join"])
     if by is None:
         return Plan(leave=local if strangers else ())

@@ -4,13 +4,16 @@ Each is checked at start by `self_test`; a Synapse where one has moved does not 
 Nothing here decides: it reads and hands over.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 from synapse.federation.transport.server._base import Authenticator
 from synapse.logging.context import current_context
-from synapse.module_api import LoggingTransaction, ModuleApi
+from synapse.module_api import EventBase, LoggingTransaction, ModuleApi, StateMap
 from synapse.module_api.errors import ConfigError
+from synapse.types.state import StateFilter
 
 TESTED_SYNAPSE = ("1.163.2",)
 """The releases whose private members were read and whose behaviour the tests ran against."""
@@ -97,6 +100,23 @@ def federation_request() -> FederationRequest | None:
     if not request.url.startswith("/_matrix/federation/"):
         return None
     return FederationRequest(origin=str(request.requester), path=request.url.partition("?")[0])
+
+
+async def state_so_far(
+    api: ModuleApi, room_id: str, types: Iterable[tuple[str, str | None]]
+) -> tuple[StateMap[EventBase], bool]:
+    """A room's state as we hold it, and whether that is all of it.
+
+    After a join the members of other servers come later, from another server; Synapse's module
+    API waits for them, and where that server does not send them, for ever.
+    """
+    hs = api._hs  # noqa: SLF001 - the module API has no way to ask without waiting
+    state = await hs.get_storage_controllers().state.get_current_state(
+        room_id, StateFilter.from_types(types), await_full_state=False
+    )
+    # Synapse's own mypy plugin gives the cache descriptor its type.
+    held: Any = hs.get_datastores().main
+    return state, not await held.is_partial_state_room(room_id)
 
 
 async def rooms_of_ours(api: ModuleApi) -> list[str]:

@@ -6,7 +6,7 @@ people may no longer share, they leave it. In the days of grace and after them n
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from synapse.api.errors import SynapseError
 from synapse.module_api import EventBase, ModuleApi, StateMap
@@ -16,13 +16,16 @@ from rabta_policy.known_room import ACL, STATE_WITH_MEMBERS, KnownRoom, know, se
 from rabta_synapse import class_rules
 from rabta_synapse.audit import Audit
 from rabta_synapse.judge import Judge
-from rabta_synapse.private import rooms_of_ours
+from rabta_synapse.private import rooms_of_ours, state_so_far
 
 logger = logging.getLogger(__name__)
 
 JOIN_RULES = ("m.room.join_rules", "")
 HISTORY = ("m.room.history_visibility", "")
+_STATE = (*STATE_WITH_MEMBERS, ACL, JOIN_RULES, HISTORY)
 _BETWEEN_ROOMS_S = 0.01
+_PATIENCE_S = 15
+"""How long the server that made a room has to put out whom we may not meet, before we leave."""
 
 
 class Reconcile:
@@ -40,6 +43,7 @@ class Reconcile:
         self._audit = audit
         self._running = False
         self._wanted = False
+        self._waiting: set[tuple[str, Callable[[str], Awaitable[None]]]] = set()
 
     def want(self) -> None:
         """Ask for a round; one that is under way is followed by another."""
@@ -64,8 +68,12 @@ class Reconcile:
             await self._api.sleep(_BETWEEN_ROOMS_S)
         logger.info("%d rooms follow the policy; %d were changed", len(rooms), cut)
 
-    async def follow(self, room_id: str) -> bool:
+    async def follow(self, room_id: str, *, patient: bool = True) -> bool:
         """Make one room follow the policy in force.
+
+        Args:
+            room_id: The room.
+            patient: Give the server that made the room its time to put others out.
 
         Returns:
             True when anything was changed. Nothing is cut by a policy that no longer speaks.
@@ -74,20 +82,42 @@ class Reconcile:
         if policy is None or policy.standing(self._judge.clock()) is not Standing.IN_FORCE:
             return False
         try:
-            return await self._room(room_id, policy)
+            return await self._room(room_id, policy, patient=patient)
         except SynapseError as fault:
             logger.warning("Room %s could not follow the policy: %s", room_id, fault)
             return False
 
-    async def _room(self, room_id: str, policy: Policy) -> bool:
-        state = await self._api.get_room_state(
-            room_id, (*STATE_WITH_MEMBERS, ACL, JOIN_RULES, HISTORY)
-        )
+    def _later(self, room_id: str, look: Callable[[str], Awaitable[None]]) -> None:
+        """Look at a room again, later and once; nothing waits for it."""
+        if (room_id, look) not in self._waiting:
+            self._waiting.add((room_id, look))
+            self._api.run_as_background_process("rabta_reconcile_later", look, room_id)
+
+    async def _once_patience_ends(self, room_id: str) -> None:
+        await self._api.sleep(_PATIENCE_S)
+        self._waiting.discard((room_id, self._once_patience_ends))
+        await self.follow(room_id, patient=False)
+
+    async def _once_whole(self, room_id: str) -> None:
+        """The members of a room that we have just joined are still to come, or never come."""
+        try:
+            await self._api.get_room_state(room_id, _STATE)
+        finally:
+            self._waiting.discard((room_id, self._once_whole))
+        await self.follow(room_id)
+
+    async def _room(self, room_id: str, policy: Policy, *, patient: bool) -> bool:
+        state, whole = await state_so_far(self._api, room_id, _STATE)
+        if not whole:
+            self._later(room_id, self._once_whole)
         now = self._judge.clock()
         known = know(room_id, state, policy, now)
         if known is None:
             return False
-        todo = plan(policy, known, state, ours=self._judge.server_name, now=now)
+        ours = self._judge.server_name
+        todo = plan(policy, known, state, ours=ours, now=now, patient=patient)
+        if todo.waits:
+            self._later(room_id, self._once_patience_ends)
         for user_id in todo.kick:
             await self._out(todo.by or user_id, user_id, known)
         for user_id in todo.leave:

@@ -53,10 +53,10 @@ def room(
     return state
 
 
-def planned(policy: Policy, state: State, ours: str = ITT) -> Plan:
+def planned(policy: Policy, state: State, ours: str = ITT, *, patient: bool = True) -> Plan:
     known = know("!r", state, policy, MARCH)
     assert known is not None
-    return plan(policy, known, state, ours=ours, now=MARCH)
+    return plan(policy, known, state, ours=ours, now=MARCH, patient=patient)
 
 
 # In the small network ITT may be in a restricted room with FIN, NITB and CERT; FIN with ITT alone;
@@ -112,7 +112,19 @@ def test_of_two_guests_who_may_not_meet_the_one_with_fewer_people_goes(small: Po
     assert planned(small, state).kick == (f"@a:{FIN}", f"@d:{FIN}")
     # The guests come to the same answer by themselves.
     assert planned(small, state, ours=FIN).leave == (f"@a:{FIN}", f"@d:{FIN}")
-    assert planned(small, state, ours=NITB).changes_nothing
+    assert planned(small, state, ours=NITB) == Plan(waits=True)
+
+
+def test_our_people_leave_when_the_home_does_not_put_out_whom_we_may_not_meet(
+    small: Policy, network: Callable[[], dict[str, Any]], compiled: Callable[..., Policy]
+) -> None:
+    people = {CHAIR: "join", f"@a:{FIN}": "join", f"@b:{NITB}": "join", f"@c:{NITB}": "join"}
+    todo = planned(small, room(people), ours=NITB, patient=False)
+    assert todo == Plan(leave=(f"@b:{NITB}", f"@c:{NITB}"))
+    # The border lets nothing out to a suspended ministry: its presence drives nobody out.
+    plain = network()
+    next(one for one in plain["organisations"] if one["code"] == "FIN")["status"] = "suspended"
+    assert planned(compiled(plain), room(people), ours=NITB, patient=False).changes_nothing
 
 
 def test_a_room_without_a_label_is_of_the_strictest_class_that_federates(small: Policy) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hostile import HostileRoom
 from network import Network, Person
+from switchboard import Delivery
 
 pytestmark = [pytest.mark.network, pytest.mark.hostile]
 
@@ -98,3 +99,37 @@ async def test_our_people_leave_a_room_of_a_ministry_that_lost_its_right(
         ]
 
     assert await eventually(cut) == ["leave"]
+
+
+class SilentRoom(HostileRoom):
+    """Whoever joins is promised the other members for later, and they never come."""
+
+    def answer(self, delivery: Delivery) -> tuple[int, Any]:
+        status, body = super().answer(delivery)
+        if "/send_join/" in delivery.path:
+            body |= {"members_omitted": True, "servers_in_room": [self.server.server_name]}
+        return status, body
+
+
+async def test_a_room_whose_members_never_come_is_left_and_holds_up_no_other(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    silent = SilentRoom(network.hostiles["FIN"], "11", join_rule="invite")
+    assert network.offer_invite(silent, amna.user_id).status == 200
+    assert amna.join(silent.room_id).status == 200
+    rooms = [amna.room(**OPEN) for _ in range(3)]
+    for room_id in rooms:
+        made = network.make_join("FIN", room_id)
+        assert network.send_join("FIN", room_id, made).status == 200
+    spy = network.hostiles["FIN"].user("spy")
+
+    network.issue(withdrawn=("FIN",))
+    await eventually(
+        lambda: all(amna.members(room_id).get(spy) == "leave" for room_id in rooms), within_s=30
+    )
+    await eventually(
+        lambda: silent.room_id not in amna.call("GET", "/joined_rooms").body["joined_rooms"],
+        within_s=30,
+    )
