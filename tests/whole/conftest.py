@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import os
 import sqlite3
 import ssl
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -12,6 +15,7 @@ from socket import create_connection
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from signedjson.key import read_signing_keys
 from signedjson.sign import sign_json
@@ -121,7 +125,7 @@ class Person:
 class Ministries:
     """Three ministries and the authority whose policies they follow."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, further: Mapping[str, Plain]) -> None:
         self.home = home
         self.ca = CertificateAuthority(home / "ca")
         self.authority = NetworkAuthority(home / "policy")
@@ -140,6 +144,7 @@ class Ministries:
                 policy=self.authority.files,
                 ca=self.ca,
                 clock=utc_now,
+                **further.get(name, {}),
             )
 
     def start(self) -> None:
@@ -215,8 +220,8 @@ class Ministries:
     def _follows(self, name: str, serial: int) -> bool:
         ministry = self.all[name]
         said = f"Policy with serial {serial} is in force"
-        log = ministry.homeserver.files.log.read_text(encoding="utf-8")
-        return ministry.policy_serial == serial and said in log
+        logs = ministry.homeserver.logs.values()
+        return ministry.policy_serial == serial and all(said in log.read_text() for log in logs)
 
     def person(self, name: str, localpart: str) -> Person:
         """An account of a ministry, signed in; the same for the same name."""
@@ -255,20 +260,30 @@ class Ministries:
 
     def stored(self, name: str, needle: str) -> list[str]:
         """The tables of a homeserver's database in which a text stands anywhere."""
-        file = self.all[name].homeserver.files.database
-        database = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)
-        try:
-            tables = [
-                row[0]
-                for row in database.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            ]
-            return [
-                table
-                for table in tables
-                if any(needle in str(row) for row in database.execute(f'SELECT * FROM "{table}"'))  # noqa: S608 - the names are the database's own
-            ]
-        finally:
-            database.close()
+        homeserver = self.all[name].homeserver
+        if homeserver.settings.database == "sqlite":
+            file = f"file:{homeserver.files.database}?mode=ro"
+            with closing(sqlite3.connect(file, uri=True, timeout=30)) as database:
+                return _tables_with(
+                    database.cursor(), needle, "SELECT name FROM sqlite_master WHERE type='table'"
+                )
+        with psycopg.connect(homeserver.settings.database) as connection:
+            tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            return _tables_with(connection.cursor(), needle, tables)
+
+    def quiet(self, name: str, *, for_s: float = 3) -> int:
+        """Wait until a ministry was let alone for a while; returns what it had received by then."""
+        counted, since = -1, time.monotonic()
+
+        def silent() -> bool:
+            nonlocal counted, since
+            now, told = time.monotonic(), self.received(name)
+            if told != counted:
+                counted, since = told, now
+            return now - since >= for_s
+
+        assert until(silent, within_s=30, every_s=0.5)
+        return counted
 
     def received(self, name: str) -> int:
         """How many requests of others a ministry's gateway let in."""
@@ -287,10 +302,29 @@ class Ministries:
         )
 
 
+def _tables_with(database: Any, needle: str, tables: str) -> list[str]:
+    """Those of the tables in which a text stands anywhere."""
+    names = [row[0] for row in database.execute(tables).fetchall()]
+    return [
+        name
+        for name in names
+        if any(needle in str(row) for row in database.execute(f'SELECT * FROM "{name}"'))  # noqa: S608 - the names are the database's own
+    ]
+
+
 @pytest.fixture(scope="session")
-def ministries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministries]:
-    """Three ministries, started once; each test publishes the policy it needs."""
-    network = Ministries(tmp_path_factory.mktemp("ministries"))
+def ministries(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Ministries]:
+    """Three ministries, started once; each test publishes the policy it needs.
+
+    With RABTA_TEST_WORKERS=1 that of ITT runs as many processes on PostgreSQL.
+    """
+    further: dict[str, Plain] = {}
+    if os.environ.get("RABTA_TEST_WORKERS") == "1":
+        database = request.getfixturevalue("postgres")("ministry-itt")
+        further[ITT] = {"with_workers": True, "database": database}
+    network = Ministries(tmp_path_factory.mktemp("ministries"), further)
     try:
         network.start()
         yield network

@@ -1,6 +1,7 @@
 """`rabta policy impact` says what a policy will cut on a real homeserver, and it is what is cut."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,11 @@ def test_an_officers_token_is_refused_with_a_cure(
         strict=True,
     ):
         assert f"refused [{reason}]" in answer.output
+
+
+def test_every_reason_it_gives_has_its_row_in_the_docs() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs/how-to/see-what-a-policy-cuts.md").read_text(encoding="utf-8")
+    code = (root / "deploy/rabta_deploy/impact.py").read_text(encoding="utf-8")
+    given = set(re.findall(r'"((?:homeserver|token|not)-[a-z-]+)"', code))
+    assert given == set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))

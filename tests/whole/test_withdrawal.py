@@ -1,5 +1,7 @@
 """A room of three ministries, and a policy that withdraws one: out, silent, and back again."""
 
+import os
+import signal
 import time
 from typing import Any
 
@@ -17,15 +19,15 @@ WITHDRAWALS = {
 }
 
 
-@pytest.mark.parametrize("way", WITHDRAWALS)
+@pytest.mark.parametrize(("way", "version"), [("suspended", "11"), ("without permits", "12")])
 def test_a_withdrawn_ministry_is_out_and_hears_nothing_while_the_others_talk_on(
-    ministries: Any, way: str
+    ministries: Any, way: str, version: str
 ) -> None:
     ministries.follow()
     amna = ministries.person(ITT, "amna")
     bilal = ministries.person(FIN, "bilal")
     rehana, rashid = (ministries.person(LAW, name) for name in ("rehana", "rashid"))
-    room = amna.create_room(name="Budget")
+    room = amna.create_room(name="Budget", room_version=version)
     bilal.comes(room, by=amna)
     rehana.comes(room, by=amna)
     assert until(lambda: amna.invite(room, rashid.user_id).status == 200, within_s=20)
@@ -51,7 +53,8 @@ def test_a_withdrawn_ministry_is_out_and_hears_nothing_while_the_others_talk_on(
     assert time.monotonic() - started < WITHIN_S
     assert rehana.say_refused(room)
 
-    silent_from = ministries.received(LAW)
+    # The kick itself is the last that it is told.
+    silent_from = ministries.quiet(LAW)
     during = [f"{way}-during-{number}" for number in range(4)]
     for marker, speaker in zip(during, (amna, bilal) * 2, strict=True):
         speaker.say(room, marker)
@@ -114,6 +117,32 @@ def test_guests_who_may_no_longer_meet_are_parted_and_the_larger_party_stays(
         one.user_id: "join" for one in (amna, asad, bilal)
     }
     assert ministries.stored(LAW, "ITT-and-FIN-talk-on") == []
+
+
+def test_our_people_leave_where_nobody_else_parts_them_from_whom_they_may_not_meet(
+    ministries: Any,
+) -> None:
+    ministries.follow()
+    amna, asad = (ministries.person(ITT, name) for name in ("amna", "asad"))
+    bilal = ministries.person(FIN, "bilal")
+    rehana = ministries.person(LAW, "rehana")
+    room = bilal.create_room(name="Of-Finance-asleep")
+    for guest in (amna, asad, rehana):
+        guest.comes(room, by=bilal)
+    asleep = [ministries.all[name].homeserver.child.pid for name in (FIN, LAW)]
+
+    for pid in asleep:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        ministries.publish(apart=[(ITT, LAW)])
+        # ITT would stay, for it is the larger party; but nobody puts LAW out.
+        assert until(
+            lambda: room not in amna.rooms() and room not in asad.rooms(), within_s=WITHIN_S
+        )
+    finally:
+        for pid in asleep:
+            os.kill(pid, signal.SIGCONT)
+    assert until(lambda: rehana.ask("GET", "account/whoami").status == 200, within_s=WITHIN_S)
 
 
 def test_a_room_of_the_withdrawn_ministry_is_left_by_the_others(ministries: Any) -> None:
