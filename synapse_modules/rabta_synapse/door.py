@@ -77,7 +77,9 @@ class Door:
             choke_points.stand_in(
                 Guard(self.judge, shared, outside), Delivery(self.judge, self._audit)
             )
-        self._reconcile = Reconcile(api, self.judge, self._audit)
+        self._reconcile = Reconcile(
+            api, self.judge, self._audit, rooms_per_second=given.reconcile_rooms_per_second
+        )
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
         ordinary.spare_ordinary_messages()

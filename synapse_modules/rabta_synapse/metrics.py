@@ -23,6 +23,14 @@ WITHHELD = Counter(
     "Ephemeral events that were not sent to a server without the right, by type.",
     ["type"],
 )
+RECONCILE_LEFT = Gauge(
+    "rabta_door_reconcile_rooms_left", "Rooms that the round under way has still to look at."
+)
+RECONCILE_CHANGED = Counter("rabta_door_reconcile_rooms_changed", "Rooms made to follow a policy.")
+RECONCILE_PENDING = Gauge(
+    "rabta_door_reconcile_rooms_pending",
+    "Rooms that were changed, or could not be, and are looked at again.",
+)
 POLICY_SERIAL = Gauge("rabta_door_policy_serial", "Serial of the policy in force; 0 without one.")
 POLICY_IN_FORCE = Gauge(
     "rabta_door_policy_in_force", "1 while a policy is in force, 0 in grace, -1 without or expired."

@@ -1,14 +1,15 @@
 """Makes rooms follow the policy when it changes: kick first, then the ACL, then look again.
 
 Runs in the one process that does background work, one room after the other. It is safe to stop
-and to repeat: what is right already is left alone. Where we have no power in a room that our
-people may no longer share, they leave it. In the days of grace and after them nothing is cut.
+and to repeat: what is right already is left alone, so a round that a restart cut short is resumed
+by the next. A room that could not follow is tried again until it does. Where we have no power
+in a room that our people may no longer share, they leave it. In the days of grace and after them
+nothing is cut.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
-from synapse.api.errors import SynapseError
 from synapse.module_api import EventBase, ModuleApi, StateMap
 
 from rabta_policy import Policy, RoomClass, Standing, plan
@@ -16,6 +17,7 @@ from rabta_policy.known_room import ACL, STATE_WITH_MEMBERS, KnownRoom, know, se
 from rabta_synapse import class_rules
 from rabta_synapse.audit import Audit
 from rabta_synapse.judge import Judge
+from rabta_synapse.metrics import RECONCILE_CHANGED, RECONCILE_LEFT, RECONCILE_PENDING
 from rabta_synapse.private import rooms_of_ours, state_so_far
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,8 @@ logger = logging.getLogger(__name__)
 JOIN_RULES = ("m.room.join_rules", "")
 HISTORY = ("m.room.history_visibility", "")
 _STATE = (*STATE_WITH_MEMBERS, ACL, JOIN_RULES, HISTORY)
-_BETWEEN_ROOMS_S = 0.01
+_PROGRESS_EVERY = 500
+_AGAIN_AFTER_S, _AGAIN_AT_MOST_S = 10.0, 60.0
 _PATIENCE_S = 15
 """How long the server that made a room has to put out whom we may not meet, before we leave."""
 
@@ -35,14 +38,20 @@ class Reconcile:
         api: Synapse's module API.
         judge: Holds the policy in force.
         audit: Records every cut.
+        rooms_per_second: How many rooms a round looks at in a second at most.
     """
 
-    def __init__(self, api: ModuleApi, judge: Judge, audit: Audit) -> None:
+    def __init__(
+        self, api: ModuleApi, judge: Judge, audit: Audit, *, rooms_per_second: int
+    ) -> None:
         self._api = api
         self._judge = judge
         self._audit = audit
+        self._pause_s = 1 / rooms_per_second
         self._running = False
         self._wanted = False
+        self._pending: set[str] = set()
+        self._trying = False
         self._waiting: set[tuple[str, Callable[[str], Awaitable[None]]]] = set()
 
     def want(self) -> None:
@@ -56,17 +65,55 @@ class Reconcile:
         try:
             while self._wanted:
                 self._wanted = False
-                await self._round()
+                try:
+                    await self._round(await rooms_of_ours(self._api))
+                except Exception:
+                    logger.exception("The rooms could not be listed; trying again")
+                    self._wanted = True
+                    await self._api.sleep(_AGAIN_AFTER_S)
         finally:
             self._running = False
 
-    async def _round(self) -> None:
-        rooms = await rooms_of_ours(self._api)
-        cut = 0
-        for room_id in rooms:
-            cut += await self.follow(room_id)
-            await self._api.sleep(_BETWEEN_ROOMS_S)
-        logger.info("%d rooms follow the policy; %d were changed", len(rooms), cut)
+    async def _round(self, rooms: list[str]) -> None:
+        """Look at these rooms; a newer policy ends the round, for it begins its own."""
+        changed = 0
+        for number, room_id in enumerate(rooms):
+            if self._wanted:
+                break
+            RECONCILE_LEFT.set(len(rooms) - number)
+            if number and number % _PROGRESS_EVERY == 0:
+                logger.info("%d of %d rooms looked at; %d changed", number, len(rooms), changed)
+            changed += await self._look(room_id)
+            await self._api.sleep(self._pause_s)
+        RECONCILE_LEFT.set(0)
+        logger.info(
+            "%d rooms looked at; %d changed, %d pending", len(rooms), changed, len(self._pending)
+        )
+
+    async def _look(self, room_id: str) -> bool:
+        """Make a room follow; one that did not is looked at again, for it must have come about."""
+        changed = await self.follow(room_id)
+        if changed:
+            self._pending.add(room_id)
+            RECONCILE_PENDING.set(len(self._pending))
+            if not self._trying:
+                self._trying = True
+                self._api.run_as_background_process("rabta_reconcile_again", self._try_again)
+        return changed
+
+    async def _try_again(self) -> None:
+        """Until no room is pending, ever more slowly; a round may come between."""
+        pause_s = _AGAIN_AFTER_S
+        try:
+            while self._pending:
+                await self._api.sleep(pause_s)
+                pause_s = min(2 * pause_s, _AGAIN_AT_MOST_S)
+                for room_id in sorted(self._pending):
+                    if not await self.follow(room_id):
+                        self._pending.discard(room_id)
+                RECONCILE_PENDING.set(len(self._pending))
+        finally:
+            self._trying = False
 
     async def follow(self, room_id: str, *, patient: bool = True) -> bool:
         """Make one room follow the policy in force.
@@ -76,16 +123,20 @@ class Reconcile:
             patient: Give the server that made the room its time to put others out.
 
         Returns:
-            True when anything was changed. Nothing is cut by a policy that no longer speaks.
+            True when it did not follow before, or for a fault still does not. Nothing is cut
+            by a policy that no longer speaks.
         """
         policy = self._judge.policy
         if policy is None or policy.standing(self._judge.clock()) is not Standing.IN_FORCE:
             return False
         try:
-            return await self._room(room_id, policy, patient=patient)
-        except SynapseError as fault:
+            changed = await self._room(room_id, policy, patient=patient)
+        except Exception as fault:  # noqa: BLE001 - whatever failed in one room, the others go on
             logger.warning("Room %s could not follow the policy: %s", room_id, fault)
-            return False
+            return True
+        if changed:
+            RECONCILE_CHANGED.inc()
+        return changed
 
     def _later(self, room_id: str, look: Callable[[str], Awaitable[None]]) -> None:
         """Look at a room again, later and once; nothing waits for it."""

@@ -29,6 +29,8 @@ class DoorSettings(BaseModel):
         policy_file: The signed policy, canonical JSON; replaced atomically by its writer.
         authority_file: The pinned authority keys (YAML: `threshold`, `keys`).
         reload_interval_ms: How often the policy file is looked at, in milliseconds.
+        reconcile_rooms_per_second: How many rooms at most are looked at in a second when the
+            policy changes; rooms with nothing to change are quick.
         audit_directory: Where each process keeps its chain of audit lines; none, then the
             lines go to the log `rabta.audit` alone.
         default_class: The class of a room whose creator names none; none, then the policy's
@@ -46,6 +48,7 @@ class DoorSettings(BaseModel):
     policy_file: AbsolutePath
     authority_file: AbsolutePath
     reload_interval_ms: Annotated[StrictInt, Field(ge=100, le=1000)] = 500
+    reconcile_rooms_per_second: Annotated[StrictInt, Field(ge=1, le=1000)] = 100
     audit_directory: AbsolutePath | None = None
     default_class: str | None = None
     clear_event_types: frozenset[str] = frozenset()

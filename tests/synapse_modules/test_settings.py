@@ -1,13 +1,15 @@
 """Settings: all faults at once, and nothing starts on a guess."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from network_policy import Seal
+from prometheus_client import Counter, Gauge
 from synapse.module_api.errors import ConfigError
 
-from rabta_synapse import Door
+from rabta_synapse import Door, metrics
 
 PAGE = Path(__file__).parents[2] / "docs/reference/door-settings.md"
 
@@ -41,3 +43,22 @@ def test_the_documented_settings_are_taken_and_every_setting_has_a_heading(
     assert documented["federation_domain_whitelist"] == []
     for name in type(settings).model_fields:
         assert f"### {name}\n" in text
+
+
+def test_every_metric_has_its_row_and_no_label_that_grows() -> None:
+    told = {
+        sample.name if isinstance(made, Gauge) else f"{sample.name}_total": made._labelnames
+        for made in vars(metrics).values()
+        if isinstance(made, Counter | Gauge)
+        for sample in made.describe()
+    }
+    rows = re.findall(r"^\| `(rabta_door_\w+)` \| ([\w, ]*) ?\|", PAGE.read_text(), re.MULTILINE)
+    written = {name: tuple(filter(None, labels.strip().split(", "))) for name, labels in rows}
+    assert written == told
+    assert {label for labels in told.values() for label in labels} == {
+        "action",
+        "verdict",
+        "reason",
+        "callback",
+        "type",
+    }
