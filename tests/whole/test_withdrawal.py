@@ -101,6 +101,8 @@ def test_guests_who_may_no_longer_meet_are_parted_and_the_larger_party_stays(
     room = bilal.create_room(name="Of-Finance")
     for guest in (amna, asad, rehana):
         guest.comes(room, by=bilal)
+    # A guest's server sends to those it knows of; the home tells it of the later ones.
+    assert until(lambda: amna.members(room).get(rehana.user_id) == "join", within_s=20)
     for speaker in (amna, rehana):
         speaker.say(room, f"together-{speaker.user_id}")
         assert all(one.hears(room, f"together-{speaker.user_id}") for one in (amna, bilal, rehana))
