@@ -28,8 +28,9 @@ _databases = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`make test` runs two at once), what shares servers stays together."""
     for item in items:
-        shared = "network" in getattr(item, "fixturenames", ())
-        group = "network" if shared else str(item.path)
+        asked = getattr(item, "fixturenames", ())
+        shared = (name for name in ("network", "ministries") if name in asked)
+        group = next(shared, str(item.path))
         item.add_marker(pytest.mark.xdist_group(group))
 
 
