@@ -12,6 +12,7 @@ import pytest
 
 from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.homeserver import Homeserver
+from rabta_deploy.ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -71,7 +72,7 @@ def network(
             made = homeserver_factory(
                 name,
                 start=False,
-                **({"with_workers": True} if workers else {}),
+                **({"with_workers": True} if workers else {"metrics_port": free_port()}),
                 gateway_out_port=board.port,
                 overrides={"modules": [module], **overrides},
             )

@@ -1,12 +1,14 @@
 """Homeservers, hostile servers, the policy between them, and people who use the client API."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from hostile import Answer, Hostile, HostileRoom
 from network_policy import Seal, document
@@ -153,6 +155,21 @@ class Network:
             for line in read_lines(files)
         ]
         return sorted(found, key=lambda line: str(line["time"]))
+
+    def metric(self, name: str) -> float:
+        """A value of ITT's, added up over its processes."""
+        told = 0.0
+        for address in self.homeservers["ITT"].metrics_urls.values():
+            url = urlsplit(address)
+            connection = HTTPConnection(url.netloc, timeout=10)
+            try:
+                connection.request("GET", url.path)
+                page = connection.getresponse().read().decode()
+            finally:
+                connection.close()
+            values = re.findall(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
+            told += sum(map(float, values))
+        return told
 
     def person(self, name: str, code: str = "ITT", *, admin: bool = False) -> Person:
         """An account, signed in; the same for the same name."""

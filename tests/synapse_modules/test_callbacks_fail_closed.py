@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from unittest.mock import Mock
+from typing import Any, NamedTuple
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from network_policy import Seal
@@ -120,6 +120,79 @@ def test_a_hook_this_synapse_lacks_stops_the_start() -> None:
 
     with pytest.raises(ConfigError, match="accept_make_join, on_upgrade_room"):
         register(registrar, {"on_upgrade_room": print, "accept_make_join": print})
+
+
+class ChokePoints(NamedTuple):
+    """What the guard stands before, and whether it was reached."""
+
+    verify: AsyncMock
+    accessible: AsyncMock
+    send: AsyncMock
+
+
+@pytest.fixture
+def choked(monkeypatch: pytest.MonkeyPatch) -> ChokePoints:
+    """Synapse's choke points with recorders behind them, and a guard that always fails."""
+    reached = ChokePoints(AsyncMock(return_value="o"), AsyncMock(return_value=True), AsyncMock())
+
+    async def authenticate_request(self: object, request: object, content: object) -> object:
+        del self
+        return await reached.verify(request, content)
+
+    async def _is_local_room_accessible(
+        self: object, room_id: str, requester: str | None, origin: str | None = None
+    ) -> object:
+        del self
+        return await reached.accessible(room_id, requester, origin)
+
+    async def send_new_transaction(
+        self: object, destination: str, pdus: list[Any], edus: list[Any]
+    ) -> object:
+        del self
+        return await reached.send(destination, pdus, edus)
+
+    for owner, made in (
+        (choke_points.Authenticator, authenticate_request),
+        (choke_points.RoomSummaryHandler, _is_local_room_accessible),
+        (choke_points.TransactionManager, send_new_transaction),
+    ):
+        monkeypatch.setattr(owner, made.__name__, made)
+    guard = Mock(inbound=AsyncMock(side_effect=BrokenError))
+    guard.shows = AsyncMock(side_effect=BrokenError)
+    delivery = Mock(passes=Mock(side_effect=BrokenError), attempt=Mock(side_effect=OSError))
+    choke_points.stand_in(guard, delivery)
+    return reached
+
+
+@pytest.mark.usefixtures("choked")
+async def test_a_request_is_refused_for_now_when_the_guard_fails() -> None:
+    ask = choke_points.Authenticator.authenticate_request
+    with pytest.raises(SynapseError) as raised:
+        await ask(Mock(), Mock(uri=b"/_matrix/federation/v1/send/1"), {})
+    assert raised.value.code == 503
+
+
+async def test_a_room_is_shown_to_nobody_outside_when_the_guard_fails(choked: ChokePoints) -> None:
+    shown = choke_points.RoomSummaryHandler._is_local_room_accessible
+    with pytest.raises(SynapseError) as raised:
+        await shown(Mock(), "!r", None, "fin.gov.test")
+    assert raised.value.code == 503
+    # People of ours do not pass the guard, and what Synapse hides stays hidden.
+    assert await shown(Mock(), "!r", "@a:itt.gov.test") is True
+    choked.accessible.return_value = False
+    assert await shown(Mock(), "!r", None, "fin.gov.test") is False
+
+
+@pytest.mark.parametrize(
+    ("pdus", "edus", "fault"), [([Mock()], [], OSError), ([], [Mock()], BrokenError)]
+)
+async def test_nothing_leaves_when_it_cannot_be_judged_or_audited(
+    choked: ChokePoints, pdus: list[Any], edus: list[Any], fault: type[Exception]
+) -> None:
+    send = choke_points.TransactionManager.send_new_transaction
+    with pytest.raises(fault):
+        await send(Mock(), "fin.gov.test", pdus, edus)
+    choked.send.assert_not_called()
 
 
 def test_a_choke_point_of_another_shape_stops_the_start(

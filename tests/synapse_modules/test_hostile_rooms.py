@@ -204,6 +204,7 @@ async def test_what_was_tried_is_audited_though_the_peer_never_echoes_an_event_i
     (line, *_) = await eventually(tried)
     assert (line["destination"], line["room"]) == ("fin.gov.test", room_id)
     assert "x" not in line.values()
+    assert network.metric("rabta_door_deliveries_total") >= 1
 
 
 async def test_a_replayed_older_policy_opens_nothing(network: Network, eventually: Any) -> None:

@@ -133,3 +133,17 @@ async def test_a_room_whose_members_never_come_is_left_and_holds_up_no_other(
         lambda: silent.room_id not in amna.call("GET", "/joined_rooms").body["joined_rooms"],
         within_s=30,
     )
+
+
+async def test_a_room_that_was_changed_is_looked_at_again_and_then_done(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    network.issue()
+    await eventually(network.in_force)
+    room_id = amna.room(**OPEN)
+    network.issue(withdrawn=("FIN",))
+    await eventually(lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"])
+    assert network.metric("rabta_door_reconcile_rooms_changed_total") >= 1
+    pending = "rabta_door_reconcile_rooms_pending"
+    await eventually(lambda: network.metric(pending) == 0, within_s=60, what="nothing pending")
+    assert network.metric("rabta_door_reconcile_rooms_left") == 0
