@@ -155,6 +155,7 @@ def test_a_room_of_the_withdrawn_ministry_is_left_by_the_others(ministries: Any)
     room = rehana.create_room(name="Of-Law")
     amna.comes(room, by=rehana)
     bilal.comes(room, by=rehana)
+    assert until(lambda: amna.members(room).get(bilal.user_id) == "join", within_s=20)
     amna.say(room, "in-the-room-of-LAW")
     assert all(person.hears(room, "in-the-room-of-LAW") for person in (amna, bilal, rehana))
 
