@@ -17,12 +17,13 @@ from rabta_bots.commands.processing import Processing, four_digits
 from rabta_bots.commands.reader import Reader
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
-from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.faults import SettingsError
 from rabta_bots.health import add_health
 from rabta_bots.intake.accepting import Terms
 from rabta_bots.intake.catching_up import CatchingUp
-from rabta_bots.intake.door import EventDoor
+from rabta_bots.intake.door import EVENT_PATHS, EventDoor
 from rabta_bots.intake.feed import Feed, FeedError
+from rabta_bots.listening import listen
 from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.planning import Planner
@@ -166,7 +167,7 @@ class Bridge:
             runner = web.AppRunner(self._app(), auto_decompress=False, access_log=None)
             await runner.setup()
             try:
-                url = await self._listen(runner)
+                url = await listen(runner, self._settings.listen)
                 if listening is not None:
                     listening(url)
                 await self._run_parts()
@@ -219,29 +220,15 @@ class Bridge:
     def _app(self) -> web.Application:
         # The door reads bodies itself, to its own limit.
         app = web.Application(client_max_size=self._settings.intake.max_body_bytes)
-        # An e-Office that was given the bridge's address without a path reaches the same door.
-        for path in ("/eoffice/events", "/"):
+        for path in EVENT_PATHS:
             app.router.add_post(path, self._door.take)
         add_health(app, self._report, self.metrics)
         return app
 
-    async def _listen(self, runner: web.AppRunner) -> str:
-        host, port = self._settings.listen.host, self._settings.listen.port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            fault = Fault(
-                "listen",
-                f"cannot listen on {host}:{port} ({error.strerror}).",
-                "stop what uses the port, or choose another",
-            )
-            raise SettingsError([fault]) from error
-        bound = runner.addresses[0]
-        return f"http://{bound[0]}:{bound[1]}"
-
     async def _report(self) -> dict[str, Any]:
         told = await in_store(self._engine, counts)
-        return {"ready": self._started, "policy_serial": self._rulebook.policy.serial, **told}
+        serial = self._rulebook.policy.serial
+        return {"ready": self._started, "standby": False, "policy_serial": serial, **told}
 
     # The loops, one turn each. True: there may be more at once.
 

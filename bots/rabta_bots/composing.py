@@ -92,7 +92,7 @@ class Composer:
     ) -> Composed | Again | Permanent:
         live = LIVE if row.part == "issue" else (OPEN,)
         if card.state not in live:
-            return Permanent("closed-before-shown")
+            return Permanent("closed-before-shown", moot=True)
         held = holder_now(connection, self.directory, card.post_id, self.now)
         if held is None:
             return without_reader(NO_HOLDER, self.now)
@@ -105,7 +105,7 @@ class Composer:
         if row.part == "poll":
             content = poll(number_of(facts), facts.verbs, officer.language)
             if content is None or card.room_id is None:
-                return Permanent("nothing-to-poll")
+                return Permanent("nothing-to-poll", moot=True)
             event_type = POLL_START
         else:
             content = fitting(facts, officer, self.zone)
@@ -121,7 +121,7 @@ class Composer:
 
     def _outcome(self, connection: Connection, card: Row[Any]) -> Composed | Permanent:
         if card.message_id is None or card.room_id is None:
-            return Permanent("never-shown")
+            return Permanent("never-shown", moot=True)
         officer = (
             officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None
         )

@@ -32,6 +32,9 @@ def add_health(app: web.Application, report: Report, metrics: Metrics) -> None:
     async def measured(_: web.Request) -> web.Response:
         told = await report()
         metrics.waiting.set(told.get("waiting", 0))
+        metrics.dead.labels(kind="message").set(told.get("messages_dead", 0))
+        metrics.dead.labels(kind="command").set(told.get("commands_dead", 0))
+        metrics.standby.set(int(told.get("standby", False)))
         return web.Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -22,7 +22,8 @@ class Metrics:
         )
         self.messages = Counter(
             "rabta_bridge_messages",
-            "Messages to rooms, by part (issue, poll, outcome, say) and result.",
+            "Messages to rooms, by part (issue, poll, outcome, say) and result (sent, again, moot, "
+            "dead).",
             ["part", "result"],
             registry=self.registry,
         )
@@ -41,6 +42,17 @@ class Metrics:
         self.waiting = Gauge(
             "rabta_bridge_waiting",
             "Events not yet planned and messages not yet sent.",
+            registry=self.registry,
+        )
+        self.dead = Gauge(
+            "rabta_bridge_dead_letters",
+            "What was refused for good and waits for an operator, by kind (message, command).",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.standby = Gauge(
+            "rabta_bridge_standby",
+            "1 while another process is the bridge of the account and this one waits.",
             registry=self.registry,
         )
         self.delay = Histogram(

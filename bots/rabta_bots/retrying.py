@@ -18,9 +18,14 @@ READERLESS = frozenset({"no-reader", "identity-changed"})
 
 @dataclass(frozen=True, slots=True)
 class Permanent:
-    """No repeat will help until somebody changes something."""
+    """No repeat will help until somebody changes something.
+
+    Args:
+        moot: Whether it need not be sent any more, so that nobody has to act.
+    """
 
     reason: str
+    moot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,8 @@ class Sender:
                     # Nothing left the house: the next attempt is made for whoever holds it then.
                     outbox.unfix_content(connection, row.row)
                 return
-            outbox.mark_dead(connection, row.row, decision.reason)
+            settle = outbox.mark_moot if decision.moot else outbox.mark_dead
+            settle(connection, row.row, decision.reason)
             write_audit(
                 connection,
                 now,
@@ -166,7 +167,8 @@ class Sender:
 
         await in_store(self._engine, note)
         again = isinstance(decision, Again)
-        self._metrics.messages.labels(part=row.part, result="again" if again else "dead").inc()
+        result = "again" if isinstance(decision, Again) else "moot" if decision.moot else "dead"
+        self._metrics.messages.labels(part=row.part, result=result).inc()
         log.info(
             "message-waits" if again else "message-not-sent",
             reason=decision.reason,

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -122,6 +122,8 @@ class Settings(BaseModel):
         polls: Offer an encrypted poll beside each card that can be decided.
         timezone: In which the cards print dates.
         poll_interval_seconds: How often the loops look by themselves, beside being woken.
+        standby: What to do while another process holds the account: `wait` to take over, or
+            `refuse` to start.
     """
 
     model_config = STRICT
@@ -141,6 +143,7 @@ class Settings(BaseModel):
     polls: bool = False
     timezone: str = "Asia/Karachi"
     poll_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    standby: Literal["wait", "refuse"] = "wait"
 
     @field_validator("timezone")
     @classmethod

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from rabta_bots.store.dead_letters import COMMAND, MESSAGE, dead_count
 from rabta_bots.store.events import NEW
-from rabta_bots.store.outbox import DEAD, PENDING, WAITING
+from rabta_bots.store.outbox import PENDING, WAITING
 from rabta_bots.store.tables import commands, events, outbox
 
 
@@ -18,12 +19,13 @@ def counts(connection: Connection) -> dict[str, Any]:
 
     unplanned = count(events.c.state, NEW)
     unsent = count(outbox.c.state, PENDING)
+    dead = dead_count(connection)
     return {
         "waiting": unplanned + unsent,
         "events_unplanned": unplanned,
         "messages_unsent": unsent,
         "messages_without_reader": count(outbox.c.state, WAITING),
-        "messages_dead": count(outbox.c.state, DEAD),
+        "messages_dead": dead[MESSAGE],
         "commands_queued": count(commands.c.state, "queued"),
-        "commands_lost": count(commands.c.state, "lost"),
+        "commands_dead": dead[COMMAND],
     }

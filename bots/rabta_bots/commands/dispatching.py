@@ -22,7 +22,7 @@ from rabta_bots.officers import officer_of_user
 from rabta_bots.retrying import backoff
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import card_by_id, close_card, reopen
-from rabta_bots.store.commands import DONE, LOST, REFUSED, due_commands, end_command, retry_command
+from rabta_bots.store.commands import DEAD, DONE, REFUSED, due_commands, end_command, retry_command
 from rabta_bots.store.opening import in_store
 from rabta_bots.store.outbox import enqueue_words
 from rabta_contract.answers import CommandReason
@@ -47,6 +47,17 @@ STAYING = frozenset({CommandOutcome.DISCUSS, CommandOutcome.ACKNOWLEDGED, Comman
 
 # Our own settings are at fault, not the command: an operator mends them and it goes on.
 OURS = frozenset({CommandReason.BAD_SIGNATURE, CommandReason.STALE_TIMESTAMP})
+
+# e-Office judged the command, and the officer has its answer; any other refusal is a dead letter.
+JUDGED = frozenset(
+    {
+        CommandReason.WRONG_HOLDER,
+        CommandReason.LOOK_AFTER_MAY_NOT_DECIDE,
+        CommandReason.CERTIFICATE_REQUIRED,
+        CommandReason.GRADE_NOT_FROM_CHAT,
+        CommandReason.STALE_MOVEMENT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,8 @@ class _Settling:
         """e-Office did not do it, or nothing is known: the officer reads why."""
         now = self.composer.now
         lost = reason == UNREACHABLE or reason in OURS
-        end_command(self.connection, self.row.command_id, LOST if lost else REFUSED, reason)
+        state = REFUSED if reason in JUDGED else DEAD
+        end_command(self.connection, self.row.command_id, state, reason)
         if reason == CommandReason.STALE_MOVEMENT:
             outcome = {"result": "superseded", "at": now.isoformat()}
             close_card(self.connection, self.row.card_id, "superseded", outcome, now)
@@ -202,15 +214,17 @@ class _Settling:
         number = (
             number_of(self.composer.facts(self.connection, card, may_decide=False)) if card else ""
         )
+        # What an operator had tried again is answered again.
+        again = f"-{self.row.rounds}" if self.row.rounds else ""
         content = answer_message(
             words(language, number), reply_to=self.row.asked_by, mention=self.row.matrix_user
         )
         enqueue_words(
             self.connection,
             self.row.room_id,
-            f"{part}|{self.row.command_id}",
+            f"{part}|{self.row.command_id}{again}",
             content=content,
-            txn_id=transaction_id(self.row.asked_by, self.row.room_id, part),
+            txn_id=transaction_id(self.row.asked_by, self.row.room_id, f"{part}{again}"),
             now=self.composer.now,
         )
 

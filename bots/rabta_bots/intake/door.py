@@ -39,6 +39,9 @@ from rabta_contract.signature import SignatureError, verify
 
 log = structlog.get_logger("rabta.bridge.intake")
 
+# An e-Office that was given the bridge's address without a path reaches the same door.
+EVENT_PATHS = ("/eoffice/events", "/")
+
 RETRY_AFTER_SECONDS = 5
 # Longer than the feed needs, shorter than a sender's own patience.
 FEED_PATIENCE_SECONDS = 5.0

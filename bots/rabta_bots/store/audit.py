@@ -30,7 +30,8 @@ def write_audit(
         what: What happened, kebab-case (`command-refused`, `decision-recorded`).
         reason: The stable reason code, where something was refused.
         actor: A Matrix user id or a source.
-        detail: Bounded words of the contract (a verb, an outcome, a rule); never free text.
+        detail: Bounded words of the contract (a verb, an outcome, a rule), and why an operator
+            dropped a dead letter; nothing else is free text.
     """
     connection.execute(
         audit.insert().values(

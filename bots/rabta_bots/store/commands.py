@@ -13,7 +13,8 @@ QUEUED = "queued"
 LAPSED = "lapsed"
 DONE = "done"
 REFUSED = "refused"
-LOST = "lost"
+DEAD = "dead"
+DROPPED = "dropped"
 
 MAX_WRONG_CODES = 3
 
@@ -98,11 +99,12 @@ def retry_command(connection: Connection, command_id: str, at: datetime, reason:
 def end_command(
     connection: Connection, command_id: str, state: str, reason: str | None = None
 ) -> None:
-    """Note what became of it; its body, which may hold remarks, goes."""
+    """Note what became of it; its body, which may hold remarks, stays with a dead letter alone."""
+    gone: dict[str, Any] = {} if state == DEAD else {"body": None}
     connection.execute(
         update(commands)
         .where(commands.c.command_id == command_id)
-        .values(state=state, reason=reason, body=None, remarks=None)
+        .values(state=state, reason=reason, remarks=None, **gone)
     )
 
 

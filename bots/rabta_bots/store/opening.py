@@ -4,37 +4,76 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 
 from rabta_bots.clock import Clock
 from rabta_bots.faults import Fault, SettingsError
-from rabta_bots.store.tables import metadata, schema_version
+from rabta_bots.store.tables import leases, metadata, schema_version
 
-VERSION = 1
+VERSION = 2
 T = TypeVar("T")
 
+
+def _add_leases_and_rounds(connection: Connection) -> None:
+    leases.create(connection)
+    connection.execute(text("ALTER TABLE commands ADD COLUMN rounds INTEGER NOT NULL DEFAULT 0"))
+    # What was overtaken is no dead letter; a lost command is one, though its words are gone.
+    connection.execute(text("UPDATE commands SET state = 'dead' WHERE state = 'lost'"))
+    connection.execute(
+        text(
+            "UPDATE outbox_matrix SET state = 'moot' WHERE state = 'dead'"
+            " AND reason IN ('closed-before-shown', 'never-shown', 'nothing-to-poll')"
+        )
+    )
+
+
 # version -> the step that brings a store from the version before to it.
-STEPS: dict[int, Callable[[Connection], None]] = {}
+STEPS: dict[int, Callable[[Connection], None]] = {2: _add_leases_and_rounds}
+
+# A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the
+# middle of a transaction, whose locks would keep a standby waiting.
+POSTGRES_OPTIONS = (
+    "-c tcp_keepalives_idle=4 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    " -c idle_in_transaction_session_timeout=10s"
+)
 
 # Any number, the same in every bridge: two processes never migrate one database at once.
 MIGRATION_LOCK = 7241_0001
 
 
-def open_store(url: URL | str, clock: Clock) -> Engine:
+def open_store(url: URL | str, clock: Clock, *, as_it_is: bool = False) -> Engine:
     """The engine of the store, its tables present and of this version.
 
     SQLite runs in WAL mode with full synchronisation: an answer 202 survives a power cut.
 
+    Args:
+        url: The database.
+        clock: Gives the time.
+        as_it_is: Make and change no table: another process may be the bridge of this store.
+
     Raises:
-        SettingsError: The database cannot be opened, or it belongs to a later version.
+        SettingsError: The database cannot be opened, or it is of another version.
     """
-    engine = create_engine(url, pool_pre_ping=True)
+    on_postgres = make_url(url).get_backend_name() == "postgresql"
+    options = {"options": POSTGRES_OPTIONS} if on_postgres else {}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
     try:
         with engine.begin() as connection:
-            _bring_to_version(connection, clock)
+            _bring_to_version(connection, clock, as_it_is=as_it_is)
     except SettingsError:
         engine.dispose()
         raise
@@ -49,7 +88,7 @@ def open_store(url: URL | str, clock: Clock) -> Engine:
     return engine
 
 
-def _bring_to_version(connection: Connection, clock: Clock) -> None:
+def _bring_to_version(connection: Connection, clock: Clock, *, as_it_is: bool) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     found = 0
@@ -67,6 +106,13 @@ def _bring_to_version(connection: Connection, clock: Clock) -> None:
         )
     if found == VERSION:
         return
+    if as_it_is:
+        fault = Fault(
+            "database.url",
+            f"the store is of version {found}, this program changes one of {VERSION} alone.",
+            "let `rabta bridge run` of this program bring it there, or run the older program",
+        )
+        raise SettingsError([fault])
     if found == 0:
         metadata.create_all(connection)
     else:

@@ -13,6 +13,8 @@ PENDING = "pending"
 WAITING = "waiting"
 SENT = "sent"
 DEAD = "dead"
+MOOT = "moot"
+DROPPED = "dropped"
 
 # The reason of a row that waits for somebody to hold its post.
 NO_HOLDER = "no-holder"
@@ -144,9 +146,14 @@ def mark_sent(connection: Connection, row: int, message_id: str) -> None:
 
 
 def mark_dead(connection: Connection, row: int, reason: str) -> None:
-    """Note that the row is not sent any more, and why."""
+    """Note that the row was refused for good; its words stay until an operator has acted."""
+    connection.execute(update(outbox).where(outbox.c.row == row).values(state=DEAD, reason=reason))
+
+
+def mark_moot(connection: Connection, row: int, reason: str) -> None:
+    """Note that the row need not be sent any more, and why."""
     connection.execute(
-        update(outbox).where(outbox.c.row == row).values(state=DEAD, reason=reason, content=None)
+        update(outbox).where(outbox.c.row == row).values(state=MOOT, reason=reason, content=None)
     )
 
 

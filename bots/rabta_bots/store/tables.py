@@ -67,6 +67,14 @@ schema_version = Table(
     Column("applied_at", Instant, nullable=False),
 )
 
+# Which process writes for the account: each that takes it over begins the next epoch.
+leases = Table(
+    "leases",
+    metadata,
+    Column("account", String(255), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+)
+
 # Policies that were in force here; a lower serial is never believed again.
 policies = Table(
     "policies",
@@ -193,7 +201,8 @@ card_messages = Table(
 
 # What must be sent to Matrix. Within a stream (a file, or a talk in a room) strictly by seq.
 # part: issue | poll | outcome | say. content is fixed at the first attempt and cleared once sent.
-# state: pending -> sent | dead; waiting: nobody holds the post.
+# state: pending -> sent | moot | dead; waiting: nobody holds the post;
+# dead -> pending | dropped by an operator.
 outbox = Table(
     "outbox_matrix",
     metadata,
@@ -218,7 +227,8 @@ outbox = Table(
 )
 
 # A command of an officer on its way to e-Office.
-# state: asked (waits for confirmation) -> queued -> done | refused | lost; asked -> lapsed.
+# state: asked (waits for confirmation) -> queued -> done | refused | dead; asked -> lapsed;
+# dead -> queued | dropped by an operator. rounds: how often an operator had it tried again.
 commands = Table(
     "commands",
     metadata,
@@ -238,6 +248,7 @@ commands = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant),
     Column("give_up_at", Instant, nullable=False),
+    Column("rounds", Integer, nullable=False, server_default="0"),
     Column("body", JSON),
     Column("reason", String(64)),
     Column("made_at", Instant, nullable=False),

@@ -1,22 +1,29 @@
 """`rabta bridge`: run the bridge, or ask a running one how it is. It parses, calls and prints."""
 
 import asyncio
+import getpass
 import json
 import signal
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import structlog
+from sqlalchemy import Connection
 
-from rabta_bots.bridge import Bridge
+from rabta_bots.alone import AccountTakenError, Alone
 from rabta_bots.clock import system_clock
+from rabta_bots.commands.processing import PATIENCE
 from rabta_bots.faults import SettingsError
 from rabta_bots.logs import log_as_json
 from rabta_bots.matrix import MatrixClient, MatrixError
 from rabta_bots.settings import Settings, parse_settings
+from rabta_bots.store import dead_letters as letters
+from rabta_bots.store.lease import LeaseLostError
 from rabta_bots.store.opening import open_store
 from rabta_contract.secrets_file import SecretError
 
@@ -38,11 +45,30 @@ def bridge() -> None:
 
 @bridge.command()
 @config_option
-def run(config: Path) -> None:
+@click.option(
+    "--standby",
+    type=click.Choice(["wait", "refuse"]),
+    help="While another process is the bridge of the account: wait to take over, or refuse to "
+    "start. Wins over the setting.",
+)
+def run(config: Path, standby: str | None) -> None:
     """Run the bridge until it is told to stop (SIGTERM or Ctrl-C)."""
     log_as_json()
     try:
-        asyncio.run(_run(_settings(config)))
+        settings = _settings(config)
+        if standby is not None:
+            settings = settings.model_copy(update={"standby": standby})
+        asyncio.run(_run(settings))
+    except AccountTakenError as error:
+        raise click.ClickException(
+            f"another process is the bridge of {error}, and two would destroy its keys. Cure: "
+            "stop that one, or let this one wait as a standby with `--standby wait`."
+        ) from error
+    except LeaseLostError as error:
+        raise click.ClickException(
+            f"this process is the bridge no longer: {error}. Nothing was written since. Cure: "
+            "start it again; it stands by while another process is the bridge."
+        ) from error
     except (SettingsError, SecretError) as error:
         raise click.ClickException(str(error)) from error
     except MatrixError as error:
@@ -74,6 +100,69 @@ def status(config: Path) -> None:
     sys.exit(0 if told.get("ready") else 1)
 
 
+@bridge.group(name="dead-letters")
+def dead_letters() -> None:
+    """See and settle what was refused for good: messages to rooms, commands to e-Office."""
+
+
+@dead_letters.command(name="list")
+@config_option
+def list_letters(config: Path) -> None:
+    """One line each, by numbers and codes alone: nothing of what it says."""
+    with _store(config) as connection:
+        found = letters.dead_letters(connection)
+    for letter in found:
+        where = f"card {letter.card_id}, {letter.post_id}" if letter.card_id else "an answer"
+        click.echo(
+            f"{letter.name}  {letter.made_at:%Y-%m-%dT%H:%M:%SZ}  {letter.kind} {letter.part}  "
+            f"{letter.reason}  tries {letter.attempts}  {where}  {letter.room_class or '-'}"
+        )
+    click.echo(f"{len(found)} dead letters")
+
+
+@dead_letters.command()
+@config_option
+@click.argument("name", metavar="ID")
+def retry(config: Path, name: str) -> None:
+    """Have the running bridge try it again; mend first what its reason names."""
+    with _store(config) as connection:
+        letters.retry_letter(connection, name, _operator(), system_clock(), PATIENCE)
+    click.echo(f"{name} is tried again")
+
+
+@dead_letters.command()
+@config_option
+@click.argument("name", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit; nothing of a file's content.")
+def drop(config: Path, name: str, reason: str) -> None:
+    """Give it up; what it said is forgotten, the audit keeps that it was dropped and why."""
+    if not reason.strip():
+        raise click.BadParameter("say why, for the audit", param_hint="--reason")
+    with _store(config) as connection:
+        letters.drop_letter(connection, name, _operator(), reason.strip(), system_clock())
+    click.echo(f"{name} is dropped")
+
+
+@contextmanager
+def _store(config: Path) -> Iterator[Connection]:
+    """One transaction on the store of a bridge that may be running; faults are told in words."""
+    try:
+        engine = open_store(_settings(config).database.full_url(), system_clock, as_it_is=True)
+    except (SettingsError, SecretError) as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except letters.DeadLetterError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        engine.dispose()
+
+
+def _operator() -> str:
+    return f"operator:{getpass.getuser()}"
+
+
 def _settings(config: Path) -> Settings:
     try:
         text = config.read_text(encoding="utf-8")
@@ -85,14 +174,15 @@ def _settings(config: Path) -> Settings:
 
 
 async def _run(settings: Settings) -> None:
-    engine = open_store(settings.database.full_url(), system_clock)
-    try:
-        client = MatrixClient(settings.matrix, engine, clock=system_clock)
-        running = Bridge(settings, engine, client, clock=system_clock)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, running.stop)
-        log = structlog.get_logger("rabta.bridge")
-        await running.run(lambda url: log.info("bridge-listening", url=url))
-    finally:
-        engine.dispose()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    log = structlog.get_logger("rabta.bridge")
+    await Alone(
+        settings,
+        clock=system_clock,
+        stop=stop,
+        make_chat=lambda engine: MatrixClient(settings.matrix, engine, clock=system_clock),
+        listening=lambda url: log.info("bridge-listening", url=url),
+    ).run()
