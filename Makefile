@@ -23,7 +23,7 @@ test: install machine ## Run every test, against real homeservers, databases and
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 hostile: install machine ## Let a hostile homeserver try every path (a part of test)
-	$(BIN)/pytest -m hostile $(ARGS)
+	$(BIN)/pytest -m hostile --numprocesses 2 --dist loadgroup $(ARGS)
 
 workers: install machine ## Run the tests between ministries again, with one of them as five processes on PostgreSQL
 	RABTA_TEST_WORKERS=1 $(BIN)/pytest tests/synapse_modules tests/whole $(ARGS)
