@@ -4,20 +4,22 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rabta_bots.matrix import roomstate, tables
+from rabta_bots.matrix.echoes import own_event
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_event_id
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.rooms import Rooms
 from rabta_bots.matrix.sharing import Sharing
 from rabta_bots.matrix.state import CryptoState
-from rabta_bots.matrix.store import milliseconds
+from rabta_bots.matrix.store import milliseconds, moment
 from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
@@ -25,7 +27,19 @@ _ROUNDS = 5
 _KEPT = timedelta(hours=48)
 """Synapse remembers transaction ids for 24 hours; ours are kept for twice that."""
 
+_REMEMBERED = timedelta(hours=23)
+"""A repeat later than this is not trusted to be known to the homeserver by its transaction id."""
+
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A ciphertext on its way: the exact bytes of the PUT, when they were made, their event."""
+
+    ciphertext: str
+    made_at: datetime
+    event_id: str | None
 
 
 class Sending:
@@ -57,12 +71,29 @@ class Sending:
             stored = self._stored(room_id, txn_id)
             if stored is None:
                 stored = await self._encrypt(room_id, content, txn_id, event_type)
-            ciphertext, event_id = stored
-            if event_id is not None:
-                return event_id
-            return await self._put(room_id, ciphertext, txn_id)
+            if stored.event_id is not None:
+                return stored.event_id
+            if self._state.store.clock() - stored.made_at > _REMEMBERED:
+                event_id = await self._echo(room_id, txn_id, stored)
+                if event_id is not None:
+                    return event_id
+            return await self._put(room_id, stored.ciphertext, txn_id)
 
-    def _stored(self, room_id: str, txn_id: str) -> tuple[str, str | None] | None:
+    async def _echo(self, room_id: str, txn_id: str, stored: _Stored) -> str | None:
+        event_id = await own_event(
+            self._wire,
+            room_id,
+            self._state.user_id,
+            sent=stored.ciphertext,
+            first_tried=stored.made_at,
+        )
+        _log.info("own-echo-looked-up", found=event_id is not None)
+        if event_id is not None:
+            with self._state.store.transaction() as connection:
+                note_sent(connection, txn_id, event_id)
+        return event_id
+
+    def _stored(self, room_id: str, txn_id: str) -> _Stored | None:
         table = tables.outgoing
         with self._state.store.transaction() as connection:
             row = connection.execute(select(table).where(table.c.txn_id == txn_id)).one_or_none()
@@ -70,11 +101,11 @@ class Sending:
             return None
         if row.room_id != room_id:
             raise MatrixError("transaction-id-reused", txn_id, permanent=True)
-        return row.ciphertext, row.event_id
+        return _Stored(row.ciphertext, moment(row.stored_ms), row.event_id)
 
     async def _encrypt(
         self, room_id: str, content: Mapping[str, Any], txn_id: str, event_type: str
-    ) -> tuple[str, None]:
+    ) -> _Stored:
         await self._rooms.require_encrypted(room_id)
         payload = json.dumps({"type": event_type, "content": content, "room_id": room_id})
         for _ in range(_ROUNDS):
@@ -87,15 +118,16 @@ class Sending:
                     # Between settling and this a sync may have brought or taken a reader.
                     if self._settled(connection, room_id):
                         ciphertext = self._ciphertext(room_id, payload, content)
+                        now = self._state.store.clock()
                         connection.execute(
                             insert(tables.outgoing).values(
                                 txn_id=txn_id,
                                 room_id=room_id,
                                 ciphertext=ciphertext,
-                                stored_ms=milliseconds(self._state.store.clock()),
+                                stored_ms=milliseconds(now),
                             )
                         )
-                        return ciphertext, None
+                        return _Stored(ciphertext, now, None)
         raise MatrixError("room-keeps-changing", room_id, permanent=False)
 
     def _settled(self, connection: Connection, room_id: str) -> bool:

@@ -1,6 +1,8 @@
 """Writing, against a real Synapse: only ciphertext, only for devices their owner signed."""
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -253,6 +255,64 @@ async def test_a_repeated_transaction_is_one_event_with_one_ciphertext(
     assert person.bodies() == ["File"]
     other = await meet(again, person)
     assert (await _refusal(again.send(other, text("x"), txn_id="rb-1"))).permanent
+
+
+@pytest.mark.parametrize(("hours", "found"), [(25, True), (1, False)])
+async def test_a_repeat_after_a_day_first_looks_for_its_own_event(
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    text: Make,
+    clock: Any,
+    hours: int,
+    found: bool,
+) -> None:
+    clock.forward(timedelta(days=-30))  # not ahead of the homeserver's, which is the real one
+    person = await officer()
+    bridge = (await run(settings, engine)).client
+    room_id = await meet(bridge, person)
+    first = await bridge.send(room_id, text("File ITT-1"), txn_id="rb-1")
+    later = await bridge.send(room_id, text("File ITT-2"), txn_id="rb-2")
+    table = tables.outgoing
+    with engine.begin() as connection:
+        # As when the answer never came and the homeserver has forgotten the transaction id.
+        connection.execute(
+            table.update().where(table.c.txn_id == "rb-1").values(txn_id="rb-old", event_id=None)
+        )
+    clock.forward(timedelta(hours=hours))
+    again = await bridge.send(room_id, text("File ITT-1"), txn_id="rb-old")
+    assert (again == first) is found
+    assert again != later
+    assert await bridge.send(room_id, text("File ITT-1"), txn_id="rb-old") == again
+    await person.sync()
+    shown = [one for one in person.timeline if one["type"] == "m.room.encrypted"]
+    assert len(shown) == (2 if found else 3)
+
+
+async def test_a_late_repeat_whose_event_is_nowhere_is_sent(
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    text: Make,
+    clock: Any,
+) -> None:
+    person = await officer()
+    bridge = (await run(settings, engine)).client
+    room_id = await meet(bridge, person)
+    await bridge.send(room_id, text("File ITT-1"), txn_id="rb-1")
+    table = tables.outgoing
+    with engine.begin() as connection:
+        row = connection.execute(table.select()).one()
+        lost = json.dumps({**json.loads(row.ciphertext), "ciphertext": "never arrived"})
+        connection.execute(table.update().values(txn_id="rb-old", event_id=None, ciphertext=lost))
+    clock.forward(timedelta(hours=25))
+    assert await bridge.send(room_id, text("File ITT-1"), txn_id="rb-old") != row.event_id
 
 
 async def test_keys_rotate_as_the_room_asks_and_when_somebody_leaves(
