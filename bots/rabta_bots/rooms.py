@@ -111,12 +111,27 @@ class PostRooms:
         await in_store(self._engine, remember)
         return room_id
 
-    async def _let_in(self, room: PostRoom, holder: str | None) -> None:
-        """Out with everybody else first, then in with the holder, then note it."""
-        for user_id, membership in (await self._chat.members(room.room_id)).items():
+    async def keep_to(self, room_id: str, holder: str | None, why: str) -> None:
+        """Put everybody out of a post's room but the bot and the holder.
+
+        Asked before each card: a holder may have let somebody in, who would read it.
+
+        Args:
+            room_id: The post's room.
+            holder: Matrix user who holds the post now, if anybody.
+            why: What those who are put out are told.
+
+        Raises:
+            MatrixError: The homeserver did not do it.
+        """
+        for user_id, membership in (await self._chat.members(room_id)).items():
             stays = user_id in {self._chat.user_id, holder}
             if membership in {"join", "invite", "knock"} and not stays:
-                await self._chat.kick(room.room_id, user_id, "The charge of the post has ended")
+                await self._chat.kick(room_id, user_id, why)
+
+    async def _let_in(self, room: PostRoom, holder: str | None) -> None:
+        """Out with everybody else first, then in with the holder, then note it."""
+        await self.keep_to(room.room_id, holder, "The charge of the post has ended")
         if holder is not None:
             await self._chat.invite(room.room_id, holder)
         now = self._clock()

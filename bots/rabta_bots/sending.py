@@ -85,9 +85,11 @@ class Sender:
         self, row: Row[Any], composed: Composed
     ) -> tuple[str, str, Mapping[str, Any], str]:
         room_id = composed.room_id
+        reader = composed.reader.user_id if composed.reader else ""
         if room_id is None:
-            reader = composed.reader.user_id if composed.reader else ""
             room_id = await self._rooms.room_for(*composed.post_room, reader)
+        if reader:
+            await self._rooms.keep_to(room_id, reader, "Cards here are for the holder of the post")
         txn_id = composed.txn_id(room_id)
         content = composed.content
         await in_store(

@@ -92,6 +92,20 @@ async def test_a_charge_that_ends_by_its_date_takes_the_room_along(
         await eventually(lambda: (card.room_id, BILAL) in bridge.chat.kicked, what="the kick")
 
 
+async def test_whom_a_holder_let_in_is_put_out_before_the_next_card(
+    ministry: Ministry, telling: Telling, eventually: Any
+) -> None:
+    async with running(ministry) as bridge:
+        await deliver_all(bridge, telling.charge("ITT-DS-ADMN", "p-2"), telling.marked())
+        card = (await eventually(bridge.chat.cards))[0]
+        guest = "@guest:fin.gov.test"
+        bridge.chat.rooms[card.room_id] |= {BILAL: "join", guest: "join"}
+        await deliver_all(bridge, telling.marked(file_id="ITT-2026-004513"))
+        await eventually(lambda: len(bridge.chat.cards()) == 2, what="the second card")
+        assert bridge.chat.kicked == [(card.room_id, guest)]
+        assert bridge.chat.rooms[card.room_id][BILAL] == "join"
+
+
 async def test_a_card_for_a_vacant_post_waits_and_blocks_nobody(
     ministry: Ministry, telling: Telling, eventually: Any
 ) -> None:
