@@ -10,6 +10,9 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/officer
 # STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
 STATE ?= .demo
 
+# The last word when a registry cannot be reached; pip and npm have said above what they tried.
+UNREACHED = { echo "$(1) could not be installed. Connect this machine to the package registries, or point $(2) at a mirror, and run make again." >&2; exit 1; }
+
 .PHONY: help demo test hostile workers check bench format lock install machine clean
 
 help: ## Show this list
@@ -52,12 +55,13 @@ install: .venv/installed deploy/officer/dist/built ## Install the locked depende
 .venv/installed: requirements.lock pyproject.toml
 	@deploy/machine.sh python
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+		|| $(call UNREACHED,The Python packages of requirements.lock,pip)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/*.json deploy/officer/build.mjs deploy/officer/src/*)
-	$(NPM) ci --loglevel=error
+	$(NPM) ci --loglevel=error || $(call UNREACHED,The packages of deploy/officer,npm)
 	$(NPM) run --silent build
 	@touch $@
 
