@@ -214,7 +214,10 @@ def test_profiles_and_device_keys_are_found_across_the_border(three: Any) -> Non
 def test_a_file_is_fetched_across_the_border_byte_for_byte(three: Any) -> None:
     _, ministries = three
     itt, fin = ministries[ITT], ministries[FIN]
-    shared_room(itt, fin)
+    room = shared_room(itt, fin)
+    itt.send(room, "before-the-file")
+    # With this fin knows who shares the room: it learns that in the background after joining.
+    assert until(lambda: fin.sees(room, "before-the-file"), within_s=WITHIN_S)
     file = os.urandom(3_000_000)
     uploaded = fin.bytes("POST", "/_matrix/media/v3/upload?filename=a.bin", file)
     uri = yaml.safe_load(uploaded)["content_uri"].removeprefix("mxc://")
