@@ -1,11 +1,12 @@
 """What the pipeline needs of a Matrix client; `rabta_bots.matrix` has it, a recorder in tests."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import Received
+from rabta_bots.matrix import EncryptedFile, Received
 
 
 class Chat(Protocol):
@@ -42,6 +43,12 @@ class Chat(Protocol):
         event_type: str = "m.room.message",
     ) -> str:
         """Send an encrypted event; gives its id, the same for the same transaction."""
+
+    async def upload(self, path: Path) -> EncryptedFile:
+        """Put a file's ciphertext into the media store; a repeat makes another ciphertext."""
+
+    async def download(self, file: EncryptedFile, into: Path, *, max_bytes: int) -> int:
+        """Fetch, check and decrypt a file of at most so many bytes; gives its size."""
 
     async def invite(self, room_id: str, user_id: str) -> None:
         """Invite; already there is success."""

@@ -3,14 +3,16 @@
 # ruff: noqa: ARG002 - the port has arguments that a recorder has no use for
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import MatrixError, Received, SenderTrust
+from rabta_bots.matrix import EncryptedFile, MatrixError, Received, SenderTrust
 
 BOT = "@rabta:itt.gov.test"
 
@@ -49,6 +51,8 @@ class Recorder:
     kicked: list[tuple[str, str]] = field(default_factory=list)
     failures: list[MatrixError] = field(default_factory=list)
     start_failures: list[MatrixError] = field(default_factory=list)
+    media: dict[str, bytes] = field(default_factory=dict)
+    """What was uploaded, in clear, by its mxc: (a recorder encrypts nothing)."""
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -98,6 +102,30 @@ class Recorder:
         event_id = f"$sent{next(self._numbers)}"
         self.sent.append(Sent(event_id, room_id, event_type, dict(content), txn_id))
         return event_id
+
+    async def upload(self, path: Path) -> EncryptedFile:
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.keep(path.read_bytes())  # noqa: ASYNC240 - a recorder may block
+
+    def keep(self, body: bytes) -> EncryptedFile:
+        """A file in the media store, as an officer's client puts one there."""
+        url = f"mxc://itt.gov.test/media{next(self._numbers)}"
+        self.media[url] = body
+        return EncryptedFile(url, bytes(32), bytes(16), hashlib.sha256(body).digest())
+
+    async def download(self, file: EncryptedFile, into: Path, *, max_bytes: int) -> int:
+        if self.failures:
+            raise self.failures.pop(0)
+        body = self.media.get(file.url)
+        if body is None:
+            raise MatrixError("not-found", permanent=True)
+        if len(body) > max_bytes:
+            raise MatrixError("attachment-too-large", permanent=True)
+        if hashlib.sha256(body).digest() != file.sha256:
+            raise MatrixError("attachment-changed", permanent=True)
+        into.write_bytes(body)  # noqa: ASYNC240 - a recorder may block
+        return len(body)
 
     async def invite(self, room_id: str, user_id: str) -> None:
         self.rooms[room_id].setdefault(user_id, "invite")

@@ -2,11 +2,13 @@
 
 from rabta_bots.matrix.client import MatrixClient
 from rabta_bots.matrix.errors import MatrixError
+from rabta_bots.matrix.media import EncryptedFile
 from rabta_bots.matrix.received import Received, SenderTrust, Undecryptable
 from rabta_bots.matrix.settings import MatrixSettings
 from rabta_bots.matrix.tables import metadata
 
 __all__ = [
+    "EncryptedFile",
     "MatrixClient",
     "MatrixError",
     "MatrixSettings",

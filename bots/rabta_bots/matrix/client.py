@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -11,6 +12,7 @@ from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.identity import OwnIdentity
 from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.login import log_in
+from rabta_bots.matrix.media import EncryptedFile, Media
 from rabta_bots.matrix.received import Received, Undecryptable
 from rabta_bots.matrix.receiving import Receiving
 from rabta_bots.matrix.rooms import Rooms
@@ -36,6 +38,7 @@ class _Parts:
     sending: Sending
     inbox: Inbox
     syncing: Syncing
+    media: Media
 
 
 class MatrixClient:
@@ -115,7 +118,7 @@ class MatrixClient:
         await upkeep.publish()
         await identity.establish()
         await syncing.catch_up()
-        return _Parts(trust, rooms, sending, Inbox(state, trust), syncing)
+        return _Parts(trust, rooms, sending, Inbox(state, trust), syncing, Media(wire))
 
     async def sync_forever(self, on_received: Callable[[], None]) -> None:
         """Sync until `stop`, committing crypto state, received rows and sync token together.
@@ -192,6 +195,32 @@ class MatrixClient:
         return await self._started.sending.send(
             room_id, content, txn_id=txn_id, event_type=event_type
         )
+
+    async def upload(self, path: Path) -> EncryptedFile:
+        """Encrypt a file under a new key on its way to the media store, in chunks of 1 MiB.
+
+        Nobody is told: keep what this gives (with the row that will name it) before `send`. A
+        repeat makes another ciphertext, of which the one that no message names is never read.
+
+        Raises:
+            MatrixError: permanent `content-too-large`, `forbidden`; not permanent `rate-limited`,
+                `homeserver-unreachable`, `homeserver-failed`, `not-started`.
+        """
+        return await self._started.media.upload(path)
+
+    async def download(self, file: EncryptedFile, into: Path, *, max_bytes: int) -> int:
+        """Fetch and decrypt a file; give its size in bytes.
+
+        Args:
+            file: `EncryptedFile.from_content` of a message.
+            into: Written (mode 0600) only when the whole ciphertext is what its sender hashed.
+            max_bytes: The transfer ends as soon as more than this has come.
+
+        Raises:
+            MatrixError: permanent `attachment-changed`, `attachment-too-large`,
+                `attachment-malformed`, `not-found`, `forbidden`; not permanent as `upload`.
+        """
+        return await self._started.media.download(file, into, max_bytes)
 
     async def invite(self, room_id: str, user_id: str) -> None:
         """Invite a user. Already invited or joined is success."""

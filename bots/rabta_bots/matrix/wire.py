@@ -3,7 +3,8 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ import aiohttp
 
 from rabta_bots.matrix.errors import MatrixError
 
+_OK = 200
 _TOO_MANY_REQUESTS = 429
 _UNAUTHORISED = 401
+_CLIENT_FAULT = 400
 _SERVER_FAULT = 500
 _RATE_LIMIT_PATIENCE = timedelta(seconds=20)
 _DEFAULT_RETRY = timedelta(seconds=1)
+
+# A large file takes what it takes; a line that stands still for so long is dead.
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
 
 
 class RefusedError(MatrixError):
@@ -93,17 +99,49 @@ class Wire:
         while True:
             status, answer = await self._attempt(method, path, body, query, timeout)
             if status == _TOO_MANY_REQUESTS:
-                wait = _retry_after(answer)
-                waited += wait
-                if waited > _RATE_LIMIT_PATIENCE:
-                    raise MatrixError("rate-limited", permanent=False, retry_after=wait)
-                await asyncio.sleep(wait.total_seconds())
-                continue
-            if status >= _SERVER_FAULT:
-                raise MatrixError("homeserver-failed", f"HTTP {status}", permanent=False)
-            if status >= 400:  # noqa: PLR2004 - the first of the 4xx
-                raise RefusedError(status, answer)
+                waited += _retry_after(answer)
+                if waited <= _RATE_LIMIT_PATIENCE:
+                    await asyncio.sleep(_retry_after(answer).total_seconds())
+                    continue
+            _raise_refusal(status, answer)
             return answer
+
+    async def send_stream(
+        self, path: str, body: AsyncIterable[bytes], *, size: int, media_type: str
+    ) -> dict[str, Any]:
+        """Make one POST whose body is made as it goes, and give its JSON object.
+
+        Args:
+            path: The whole path, quoted.
+            body: The bytes, taken once.
+            size: Their number.
+            media_type: Of the body.
+
+        Raises:
+            RefusedError, MatrixError: As `call`; nothing is tried again here.
+        """
+        headers = {"Content-Type": media_type, "Content-Length": str(size)}
+        async with self._exchange("POST", path, body, headers, timeout=_STREAM_TIMEOUT) as response:
+            status, answer = _decoded(response.status, await response.read())
+        _raise_refusal(status, answer)
+        return answer
+
+    async def take_stream(self, path: str, *, piece: int) -> AsyncGenerator[bytes]:
+        """Make one GET and give its body in pieces of at most `piece` bytes.
+
+        Args:
+            path: The whole path, quoted.
+            piece: Bytes.
+
+        Raises:
+            RefusedError, MatrixError: As `call`; nothing is tried again here.
+        """
+        async with self._exchange("GET", path, None, {}, timeout=_STREAM_TIMEOUT) as response:
+            if response.status != _OK:
+                _raise_refusal(*_decoded(response.status, await response.read()))
+                raise MatrixError("homeserver-failed", f"HTTP {response.status}", permanent=False)
+            async for part in response.content.iter_chunked(piece):
+                yield part
 
     async def _attempt(
         self,
@@ -113,36 +151,65 @@ class Wire:
         query: Mapping[str, str] | None,
         timeout: timedelta,  # noqa: ASYNC109 - handed to aiohttp
     ) -> tuple[int, dict[str, Any]]:
+        quoted = "/".join(["/_matrix/client/v3", *(quote(part, safe="") for part in path)])
+        data = body if body is None or isinstance(body, str) else json.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        bound = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        async with self._exchange(
+            method, quoted, data, headers, timeout=bound, query=query
+        ) as response:
+            return _decoded(response.status, await response.read())
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        data: str | AsyncIterable[bytes] | None,
+        headers: dict[str, str],
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - handed to aiohttp
+        query: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request with our token; what fails under it is `homeserver-unreachable`."""
         if self._session is None:
             raise MatrixError("not-started", permanent=False)
-        headers = {"Content-Type": "application/json"}
         if self.access_token:
-            headers["Authorization"] = f"Bearer {self.access_token}"
-        url = "/".join([f"{self._url}/_matrix/client/v3", *(quote(part, safe="") for part in path)])
-        data = body if body is None or isinstance(body, str) else json.dumps(body)
+            headers = {**headers, "Authorization": f"Bearer {self.access_token}"}
         try:
             async with self._session.request(
                 method,
-                url,
+                f"{self._url}{path}",
                 data=data,
                 params=query,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
+                timeout=timeout,
             ) as response:
-                raw = await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                yield response
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise MatrixError(
                 "homeserver-unreachable", type(error).__name__, permanent=False
             ) from error
-        try:
-            answer = json.loads(raw) if raw else {}
-        except (ValueError, RecursionError) as error:
-            if status >= 400 and status != _UNAUTHORISED:  # noqa: PLR2004 - a proxy's HTML page
-                return max(status, _SERVER_FAULT), {}
-            raise MatrixError("homeserver-failed", "not JSON", permanent=False) from error
-        return status, answer if isinstance(answer, dict) else {"array": answer}
+
+
+def _decoded(status: int, raw: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        answer = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError) as error:
+        if status >= _CLIENT_FAULT and status != _UNAUTHORISED:  # a proxy's HTML page
+            return max(status, _SERVER_FAULT), {}
+        raise MatrixError("homeserver-failed", "not JSON", permanent=False) from error
+    return status, answer if isinstance(answer, dict) else {"array": answer}
+
+
+def _raise_refusal(status: int, answer: Mapping[str, Any]) -> None:
+    if status == _TOO_MANY_REQUESTS:
+        raise MatrixError("rate-limited", permanent=False, retry_after=_retry_after(answer))
+    if status >= _SERVER_FAULT:
+        raise MatrixError("homeserver-failed", f"HTTP {status}", permanent=False)
+    if status >= _CLIENT_FAULT:
+        raise RefusedError(status, answer)
 
 
 def _retry_after(answer: Mapping[str, Any]) -> timedelta:
