@@ -4,18 +4,20 @@ It shows the same two faces as one process does: the client and admin APIs, and 
 federation API for the gateway. It writes nothing down, not even what does not fit into memory.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import answers
 from rabta_deploy.ports import require_free
 from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import write_secret
-from rabta_deploy.worker_config import GENERIC, MAIN, PROCESSES
-from rabta_deploy.worker_routes import ANY, BY_ROOM, routes
+from rabta_deploy.worker_config import MAIN, Plan
+from rabta_deploy.worker_routes import ANY, BY_ROOM, MEDIA, routes
 
 _READY_WITHIN_S = 30
 # Debian keeps it where only root's PATH looks.
@@ -53,28 +55,72 @@ _HTTP = """\
 """
 
 
-def document(*, client_port: int, federation_port: int, http_ports: Mapping[str, int]) -> str:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The face that clients see, where it is not the loopback's.
+
+    Attributes:
+        listen: `host:port`.
+        name: DNS name that clients use.
+        server_name: Matrix server name; `.well-known` leads from it to `name`.
+        federation: `name:port` of the gateway, for `.well-known`; None: nothing federates.
+        certificate: Path of the PEM chain.
+        key: Path of the PEM key.
+    """
+
+    listen: str
+    name: str
+    server_name: str
+    federation: str | None
+    certificate: PurePath
+    key: PurePath
+
+
+def document(
+    *,
+    plan: Plan,
+    client_port: int,
+    federation_port: int,
+    http_ports: Mapping[str, int],
+    tls: Tls | None = None,
+    user: str | None = None,
+) -> str:
     """The whole `nginx.conf`.
 
     Args:
+        plan: The processes behind it.
         client_port: Loopback port of the client and admin APIs.
         federation_port: Loopback port of the plain federation API.
         http_ports: Process -> loopback port of its APIs.
+        tls: Where clients arrive from elsewhere.
+        user: Whom nginx's working process becomes; only root may be told.
     """
-    generic = [http_ports[name] for name in GENERIC]
-    upstreams = [_upstream(name, [http_ports[name]]) for name in PROCESSES if name in http_ports]
+    upstreams = [_upstream(name, [http_ports[name]]) for name in plan.processes]
+    generic = [http_ports[name] for name in plan.generic]
     upstreams += [_upstream(ANY, generic, by="$caller"), _upstream(BY_ROOM, generic, by="$room")]
-    table = "".join(f'        "~^{pattern}" {upstream};\n' for pattern, upstream in routes())
-    # nginx drops root for its working process; without root it may not be told whom to become.
-    user = "user www-data;\n" if os.geteuid() == 0 else ""
+    if plan.media:
+        upstreams.append(_upstream(MEDIA, [http_ports[name] for name in plan.media]))
+    table = "".join(f'        "~^{pattern}" {upstream};\n' for pattern, upstream in routes(plan))
+    closed = ("/_matrix/federation", "/_matrix/key", "/_synapse/metrics")
+    faces = [
+        _server(f"127.0.0.1:{client_port}", _all_but(closed)),
+        _server(
+            f"127.0.0.1:{federation_port}",
+            _only(("/_matrix/federation/", "/_matrix/key/", "/health")),
+        ),
+    ]
+    if tls is not None:
+        # From elsewhere nobody administers: that is done on the machine itself.
+        locations = _all_but((*closed, "/_synapse/admin", "/_synapse/replication"))
+        faces.append(_server(f"{tls.listen} ssl", _well_known(tls) | locations, _tls_lines(tls)))
     return (
-        f"{user}daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n"
+        (f"user {user};\n" if user else "")
+        + "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n"
         "events { worker_connections 2048; }\nhttp {\n"
         + _HTTP
         + f'    map "$request_method $path" $process {{\n        default {MAIN};\n{table}    }}\n'
         + "".join(upstreams)
-        + _server(client_port, closed=("/_matrix/federation", "/_matrix/key", "/_synapse/metrics"))
-        + _server(federation_port, opened=("/_matrix/federation/", "/_matrix/key/", "/health"))
+        + "".join(faces)
         + "}\n"
     )
 
@@ -85,15 +131,51 @@ def _upstream(name: str, ports: list[int], *, by: str = "") -> str:
     return f"    upstream {name} {{ {balanced}{servers} keepalive 32; }}\n"
 
 
-def _server(port: int, *, opened: tuple[str, ...] = (), closed: tuple[str, ...] = ()) -> str:
-    """A listener: what is opened alone, or everything but what is closed."""
-    to_process = "            proxy_pass http://$process;\n"
-    locations = dict.fromkeys(opened, to_process) | dict.fromkeys(closed, _CLOSED)
-    locations["/"] = _CLOSED if opened else to_process
+_TO_PROCESS = "            proxy_pass http://$process;\n"
+
+
+def _all_but(closed: tuple[str, ...]) -> dict[str, str]:
+    return dict.fromkeys(closed, _CLOSED) | {"/": _TO_PROCESS}
+
+
+def _only(opened: tuple[str, ...]) -> dict[str, str]:
+    return dict.fromkeys(opened, _TO_PROCESS) | {"/": _CLOSED}
+
+
+def _server(listen: str, locations: Mapping[str, str], lines: str = "") -> str:
     body = "".join(
         f"        location {where} {{\n{what}        }}\n" for where, what in locations.items()
     )
-    return f"    server {{\n        listen 127.0.0.1:{port};\n{body}    }}\n"
+    return f"    server {{\n        listen {listen};\n{lines}{body}    }}\n"
+
+
+def _tls_lines(tls: Tls) -> str:
+    return (
+        f"        server_name {tls.name} {tls.server_name};\n"
+        f"        ssl_certificate {tls.certificate};\n"
+        f"        ssl_certificate_key {tls.key};\n"
+        "        ssl_protocols TLSv1.2 TLSv1.3;\n"
+        "        ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;\n"
+        "        ssl_session_tickets off;\n"
+        '        add_header Strict-Transport-Security "max-age=31536000" always;\n'
+    )
+
+
+def _well_known(tls: Tls) -> dict[str, str]:
+    """How clients and other servers find us (client-server and server-server API)."""
+    port = tls.listen.rpartition(":")[2]
+    at = tls.name if port == "443" else f"{tls.name}:{port}"
+    said = {"client": {"m.homeserver": {"base_url": f"https://{at}"}}}
+    if tls.federation:
+        said["server"] = {"m.server": tls.federation}  # type: ignore[dict-item] # two documents, two shapes
+    return {
+        f"= /.well-known/matrix/{name}": (
+            "            default_type application/json;\n"
+            "            add_header Access-Control-Allow-Origin * always;\n"
+            f"            return 200 '{json.dumps(body)}';\n"
+        )
+        for name, body in said.items()
+    }
 
 
 class Router:
@@ -101,6 +183,7 @@ class Router:
 
     Args:
         directory: Holds its configuration and its pid file.
+        plan: The processes behind it.
         name: What messages call it.
         client_port: Loopback port of the client and admin APIs.
         federation_port: Loopback port of the plain federation API.
@@ -111,6 +194,7 @@ class Router:
         self,
         directory: Path,
         *,
+        plan: Plan,
         name: str,
         client_port: int,
         federation_port: int,
@@ -121,7 +205,12 @@ class Router:
         self._name = name
         self._ports = {"client": client_port, "federation": federation_port}
         self._text = document(
-            client_port=client_port, federation_port=federation_port, http_ports=http_ports
+            plan=plan,
+            client_port=client_port,
+            federation_port=federation_port,
+            http_ports=http_ports,
+            # nginx drops root for its working process.
+            user="www-data" if os.geteuid() == 0 else None,
         )
 
     def start(self) -> None:

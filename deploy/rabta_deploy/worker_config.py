@@ -1,40 +1,90 @@
 """What the processes of one homeserver do, and what each is told: pure values in and out.
 
-One process writes each stream, one sends federation, one persists events, one does the work
-nobody waits for; two answer people and other ministries. Setting names as in Synapse's
+Setting names as in Synapse's
 configuration manual and its page on workers.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAIN = "main"
-GENERIC = ("generic1", "generic2")
-FEDERATION_SENDER = "federation_sender1"
-EVENT_PERSISTER = "event_persister1"
-WORKERS = (*GENERIC, FEDERATION_SENDER, EVENT_PERSISTER)
-PROCESSES = (MAIN, *WORKERS)
-
-WRITERS: Mapping[str, str] = {
-    "events": EVENT_PERSISTER,
-    "to_device": GENERIC[0],
-    "account_data": GENERIC[0],
-    "push_rules": GENERIC[0],
-    "device_lists": GENERIC[0],
-    "typing": GENERIC[1],
-    "receipts": GENERIC[1],
-    "presence": GENERIC[1],
-}
-"""Stream -> the process that alone writes it; the router sends its endpoints there."""
-
-BACKGROUND = GENERIC[1]
-"""Where periodic work runs: Synapse's own, and what the door does once for all processes."""
-
 _USES = ("http", "replication", "metrics")
-PORT_USES = ("redis", *(f"{process} {use}" for process in PROCESSES for use in _USES))
+# Every stream that another process than the main one may write; "events" has its own.
+_STREAMS_OF_FIRST = ("to_device", "account_data", "push_rules", "device_lists")
+_STREAMS_OF_LAST = ("typing", "receipts", "presence")
+
+Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], Field()]
+
+
+class Plan(BaseModel):
+    """The worker processes of a homeserver, by what they do. Every name is of one process.
+
+    Attributes:
+        generic: Answer clients and other ministries; the first and the last write streams.
+        federation_senders: Send to other ministries, each to its share of them.
+        event_persisters: Write events, each those of its share of the rooms.
+        media: Answer for media alone; none: the main process does.
+        background: Where periodic work runs: Synapse's own, and what the door does once for
+            all processes; None: the last generic one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    generic: Annotated[Names, Field(min_length=1)] = ("generic1", "generic2")
+    federation_senders: Annotated[Names, Field(min_length=1)] = ("federation_sender1",)
+    event_persisters: Annotated[Names, Field(min_length=1)] = ("event_persister1",)
+    media: Names = ()
+    background: str | None = None
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> "Plan":
+        names = [MAIN, *self.workers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)}: each process has a name of its own")
+        return self
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Every process but the main one."""
+        own = (self.background,) if self.background else ()
+        return (
+            *self.generic,
+            *self.federation_senders,
+            *self.event_persisters,
+            *self.media,
+            *own,
+        )
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Every process."""
+        return (MAIN, *self.workers)
+
+    @property
+    def runs_background(self) -> str:
+        """The process that does periodic work."""
+        return self.background or self.generic[-1]
+
+    @property
+    def writers(self) -> Mapping[str, tuple[str, ...]]:
+        """Stream -> the processes that alone write it; the router sends its endpoints there."""
+        return {
+            "events": self.event_persisters,
+            **dict.fromkeys(_STREAMS_OF_FIRST, self.generic[:1]),
+            **dict.fromkeys(_STREAMS_OF_LAST, self.generic[-1:]),
+        }
+
+    @property
+    def port_uses(self) -> tuple[str, ...]:
+        """What each port is for."""
+        return ("redis", *(f"{process} {use}" for process in self.processes for use in _USES))
+
+
+SMALL = Plan()
+"""Main, two generic, a federation sender, an event persister: what the tests run."""
 
 
 class ProcessPorts(BaseModel):
@@ -48,27 +98,32 @@ class ProcessPorts(BaseModel):
 
 
 class WorkerSettings(BaseModel):
-    """The ports of a homeserver of many processes.
+    """A homeserver of many processes: which, and on which ports.
 
     Attributes:
-        processes: Name (`PROCESSES`) -> its ports.
+        plan: Which processes there are.
+        processes: Name -> its ports.
         redis_port: Loopback port of the Redis between them.
         redis_password_file: Holds its password.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    plan: Plan
     processes: dict[str, ProcessPorts]
     redis_port: int
     redis_password_file: Path
 
     @classmethod
-    def of(cls, ports: Mapping[str, int], redis_password_file: Path) -> "WorkerSettings":
-        """From a port for each of `PORT_USES`."""
+    def of(
+        cls, plan: Plan, ports: Mapping[str, int], redis_password_file: Path
+    ) -> "WorkerSettings":
+        """From a port for each of the plan's `port_uses`."""
         return cls(
+            plan=plan,
             processes={
                 process: ProcessPorts(**{use: ports[f"{process} {use}"] for use in _USES})
-                for process in PROCESSES
+                for process in plan.processes
             },
             redis_port=ports["redis"],
             redis_password_file=redis_password_file,
@@ -77,8 +132,9 @@ class WorkerSettings(BaseModel):
 
 def shared_document(workers: WorkerSettings) -> dict[str, Any]:
     """What `homeserver.yaml`, which every process reads, says about the others."""
+    plan = workers.plan
     return {
-        "listeners": listeners(workers.processes[MAIN]),
+        "listeners": listeners(workers.processes[MAIN], media=not plan.media),
         "enable_metrics": True,
         "redis": {
             "enabled": True,
@@ -86,11 +142,18 @@ def shared_document(workers: WorkerSettings) -> dict[str, Any]:
             "port": workers.redis_port,
             "password_path": str(workers.redis_password_file),
         },
-        "stream_writers": {stream: [writer] for stream, writer in WRITERS.items()},
-        "federation_sender_instances": [FEDERATION_SENDER],
-        "run_background_tasks_on": BACKGROUND,
-        "update_user_directory_from_worker": BACKGROUND,
+        "stream_writers": {stream: list(names) for stream, names in plan.writers.items()},
+        "federation_sender_instances": list(plan.federation_senders),
+        "run_background_tasks_on": plan.runs_background,
+        "update_user_directory_from_worker": plan.runs_background,
+        **_media(plan),
     }
+
+
+def _media(plan: Plan) -> dict[str, Any]:
+    if not plan.media:
+        return {}
+    return {"enable_media_repo": False, "media_instance_running_background_jobs": plan.media[0]}
 
 
 def instances(workers: WorkerSettings) -> dict[str, Any]:
@@ -103,17 +166,20 @@ def instances(workers: WorkerSettings) -> dict[str, Any]:
 
 def worker_document(name: str, workers: WorkerSettings, *, log_config: Path) -> dict[str, Any]:
     """The further settings of one worker."""
+    media = name in workers.plan.media
     return {
         "worker_app": "synapse.app.generic_worker",
         "worker_name": name,
-        "worker_listeners": listeners(workers.processes[name]),
+        "worker_listeners": listeners(workers.processes[name], media=media),
         "worker_log_config": str(log_config),
+        **({"enable_media_repo": True} if media else {}),
     }
 
 
-def listeners(ports: ProcessPorts) -> list[dict[str, Any]]:
+def listeners(ports: ProcessPorts, *, media: bool) -> list[dict[str, Any]]:
     """Where a process listens: APIs behind the router, replication apart from them, metrics."""
-    names = {ports.http: ["client", "federation"], ports.replication: ["replication"]}
+    apis = ["client", "federation", *(["media"] if media else [])]
+    names = {ports.http: apis, ports.replication: ["replication"]}
     http = [
         {
             "port": port,

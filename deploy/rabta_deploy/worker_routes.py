@@ -6,13 +6,16 @@ The lists are those of Synapse 1.163's page on workers.
 
 from collections.abc import Iterator
 
-from rabta_deploy.worker_config import WRITERS
+from rabta_deploy.worker_config import Plan
 
 ANY = "generic"
 """Any generic worker; the same one for the same caller, who so reads what he wrote."""
 
 BY_ROOM = "generic_by_room"
 """Any generic worker, the same one for the same room: pages of history ask for that."""
+
+MEDIA = "media"
+"""A process that answers for media alone."""
 
 _CLIENT = "/_matrix/client/(api/v1|r0|v3|unstable)"
 
@@ -36,6 +39,14 @@ _OF_STREAM = {
         r"\S+ /_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device",
     ),
 }
+
+_MEDIA = (
+    r"\S+ /_matrix/media/",
+    r"\S+ /_matrix/client/v1/media/",
+    r"\S+ /_matrix/federation/v1/media/",
+    r"\S+ /_synapse/admin/v1/(purge_media_cache|quarantine_media/|media/|users/[^/]+/media)",
+    r"\S+ /_synapse/admin/v1/room/[^/]+/media",
+)
 
 _BY_ROOM = (rf"GET {_CLIENT}/rooms/[^/]+/messages$",)
 
@@ -72,14 +83,18 @@ _ANY = (
 )
 
 
-def routes() -> Iterator[tuple[str, str]]:
+def routes(plan: Plan) -> Iterator[tuple[str, str]]:
     """Pairs of a pattern over `METHOD /path`, from its start, and the upstream it goes to.
 
     The first that matches counts; without one it is the main process.
     """
+    if plan.media:
+        for pattern in _MEDIA:
+            yield pattern, MEDIA
     for stream, patterns in _OF_STREAM.items():
         for pattern in patterns:
-            yield pattern, WRITERS[stream]
+            (writer,) = plan.writers[stream]
+            yield pattern, writer
     for pattern in _BY_ROOM:
         yield pattern, BY_ROOM
     for pattern in _ANY:

@@ -16,7 +16,7 @@ from rabta_deploy.redis import Redis
 from rabta_deploy.router import Router
 from rabta_deploy.secretfile import write_secret
 from rabta_deploy.state import remembered_ports
-from rabta_deploy.worker_config import MAIN, PORT_USES, WORKERS, WorkerSettings, worker_document
+from rabta_deploy.worker_config import MAIN, SMALL, WorkerSettings, worker_document
 
 __all__ = ["WorkerSettings", "Workers", "choose_ports"]
 
@@ -27,8 +27,8 @@ _READY_WITHIN_S = 240
 def choose_ports(directory: Path) -> WorkerSettings:
     """Settings with free ports, the same ones ever after for the same directory."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    ports = remembered_ports(directory / "worker-ports.json", PORT_USES)
-    return WorkerSettings.of(ports, directory / "redis" / "redis.secret")
+    ports = remembered_ports(directory / "worker-ports.json", SMALL.port_uses)
+    return WorkerSettings.of(SMALL, ports, directory / "redis" / "redis.secret")
 
 
 class Workers:
@@ -57,6 +57,7 @@ class Workers:
         self._redis = Redis(directory / "redis", port=settings.redis_port)
         self._router = Router(
             directory / "router",
+            plan=settings.plan,
             name=f"router {server_name}",
             client_port=client_port,
             federation_port=federation_port,
@@ -72,7 +73,7 @@ class Workers:
 
     def logs(self) -> dict[str, Path]:
         """Where each worker writes its log, by name."""
-        return {name: self._directory / f"{name}.log" for name in WORKERS}
+        return {name: self._directory / f"{name}.log" for name in self._settings.plan.workers}
 
     def start_redis(self) -> None:
         """Start what the main process needs before it starts, and wait for it.

@@ -3,17 +3,21 @@
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from rabta_deploy.router import document
-from rabta_deploy.worker_config import MAIN, PROCESSES, WRITERS
-from rabta_deploy.worker_routes import ANY, BY_ROOM, routes
+from rabta_deploy.worker_config import MAIN, SMALL, Plan
+from rabta_deploy.worker_routes import ANY, BY_ROOM, MEDIA, routes
 
+WRITERS = {stream: names[0] for stream, names in SMALL.writers.items()}
+PROCESSES = SMALL.processes
 ROOM = "/_matrix/client/v3/rooms/%21a%3Aitt.gov.test"
 
 
-def goes_to(request: str) -> str:
+def goes_to(request: str, plan: Plan = SMALL) -> str:
     """The upstream that nginx's map chooses: the first pattern that matches from the start."""
-    return next((upstream for pattern, upstream in routes() if re.match(pattern, request)), MAIN)
+    found = (upstream for pattern, upstream in routes(plan) if re.match(pattern, request))
+    return next(found, MAIN)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +77,26 @@ def test_a_request_goes_to_the_process_that_synapse_names_for_it(
     assert goes_to(request_line) == process
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "GET /_matrix/client/v1/media/download/itt.gov.test/abc",
+        "POST /_matrix/media/v3/upload",
+        "GET /_matrix/federation/v1/media/download/abc",
+        "DELETE /_synapse/admin/v1/media/itt.gov.test/abc",
+    ],
+)
+def test_media_goes_to_the_media_process_where_there_is_one(request_line: str) -> None:
+    assert goes_to(request_line, Plan(media=("media1",))) == MEDIA
+
+
+def test_every_process_of_a_plan_has_a_name_of_its_own() -> None:
+    with pytest.raises(ValidationError, match="generic1: each process has a name of its own"):
+        Plan(media=("generic1",))
+
+
 def test_every_stream_that_a_worker_writes_has_its_own_routes_or_none_in_synapse() -> None:
-    routed = {upstream for _, upstream in routes()}
+    routed = {upstream for _, upstream in routes(SMALL)}
     # Events come to their writer from the other processes, never from outside.
     assert {writer for stream, writer in WRITERS.items() if stream != "events"} <= routed
     assert WRITERS["events"] not in routed
@@ -82,7 +104,7 @@ def test_every_stream_that_a_worker_writes_has_its_own_routes_or_none_in_synapse
 
 def test_every_listener_and_every_upstream_of_the_router_is_on_the_loopback() -> None:
     ports = {name: 20_000 + number for number, name in enumerate(PROCESSES)}
-    text = document(client_port=20_100, federation_port=20_101, http_ports=ports)
+    text = document(plan=SMALL, client_port=20_100, federation_port=20_101, http_ports=ports)
     assert re.findall(r"listen (\S+);", text) == ["127.0.0.1:20100", "127.0.0.1:20101"]
     assert set(re.findall(r"server (127\.0\.0\.1:\d+|\S+);", text)) == {
         f"127.0.0.1:{port}" for port in ports.values()
@@ -90,6 +112,8 @@ def test_every_listener_and_every_upstream_of_the_router_is_on_the_loopback() ->
 
 
 def test_the_router_writes_no_request_down() -> None:
-    text = document(client_port=1, federation_port=2, http_ports=dict.fromkeys(PROCESSES, 3))
+    text = document(
+        plan=SMALL, client_port=1, federation_port=2, http_ports=dict.fromkeys(PROCESSES, 3)
+    )
     for said in ("access_log off;", "proxy_max_temp_file_size 0;", "proxy_request_buffering off;"):
         assert said in text

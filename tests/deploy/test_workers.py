@@ -13,17 +13,14 @@ from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import Answer, request
 from rabta_deploy.ports import port_free
 from rabta_deploy.process import until
-from rabta_deploy.worker_config import (
-    EVENT_PERSISTER,
-    GENERIC,
-    MAIN,
-    WORKERS,
-    WRITERS,
-)
+from rabta_deploy.worker_config import MAIN, SMALL
 
 pytestmark = pytest.mark.network
 
 CLIENT = "/_matrix/client/v3"
+GENERIC = SMALL.generic
+(EVENT_PERSISTER,) = SMALL.event_persisters
+WRITERS = {stream: names[0] for stream, names in SMALL.writers.items()}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +60,7 @@ def handlers(homeserver: Homeserver, words: str) -> set[str]:
 
 
 def test_it_runs_five_synapses_and_all_of_them_answer(homeserver: Homeserver) -> None:
-    assert homeserver.children.keys() == {"homeserver", *WORKERS, "redis", "router"}
+    assert homeserver.children.keys() == {"homeserver", *SMALL.workers, "redis", "router"}
     assert homeserver.running
     assert len(homeserver.metrics_urls) == 5
 

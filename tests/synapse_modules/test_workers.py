@@ -14,11 +14,12 @@ from network import Network, Person
 
 from rabta_deploy.cli import main
 from rabta_deploy.jsonhttp import request as ask
-from rabta_deploy.worker_config import BACKGROUND, GENERIC, MAIN, PROCESSES
+from rabta_deploy.worker_config import MAIN, SMALL
 
 pytestmark = pytest.mark.network
 
 HOMESERVERS = ("ITT", "FIN")
+BACKGROUND, GENERIC, PROCESSES = SMALL.runs_background, SMALL.generic, SMALL.processes
 ITT_WITH_WORKERS = True
 OPEN = {
     "preset": "public_chat",

@@ -1,0 +1,334 @@
+"""`site.yaml`: what an operator says of a ministry's site. Read whole, or refused with every fault.
+
+No secret stands in it: what is secret is made by `rabta site render` or named by its file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rabta_deploy.fault import YardError
+from rabta_deploy.worker_config import Plan
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
+Code = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,8}$")]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("give the whole path, from /")
+    return path
+
+
+class Face(BaseModel):
+    """Where people or other ministries arrive, by TLS alone.
+
+    Attributes:
+        host: Address to listen on; loopback or the machine's own.
+        port: TCP port.
+        certificate_file: PEM chain, the server's own first.
+        key_file: PEM private key, mode 0600.
+    """
+
+    model_config = _STRICT
+    host: Host
+    port: Port
+    certificate_file: Path
+    key_file: Path
+
+    _whole = field_validator("certificate_file", "key_file")(_absolute)
+
+
+class ClientFace(Face):
+    """Where clients arrive.
+
+    Attributes:
+        name: DNS name that clients use, for example `chat.itt.gov.test`.
+    """
+
+    name: Host
+
+
+class Policy(BaseModel):
+    """The signed policy of the network and the authority keys this site pins."""
+
+    model_config = _STRICT
+    policy_file: Path
+    authority_file: Path
+
+    _whole = field_validator("policy_file", "authority_file")(_absolute)
+
+
+class Database(BaseModel):
+    """PostgreSQL: `managed` is one of the site's own parts, `external` is somebody else's care.
+
+    Attributes:
+        host: Of the external one; another machine is reached by TLS, its CA in `ca_file`.
+        password_file: Mode 0600; the external role's password.
+    """
+
+    model_config = _STRICT
+    kind: Literal["managed", "external"] = "managed"
+    host: Host | None = None
+    port: Port = 5432
+    name: str = "synapse"
+    user: str = "synapse"
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole_or_managed(self) -> "Database":
+        named = {"host": self.host, "password_file": self.password_file, "ca_file": self.ca_file}
+        given = sorted(name for name, value in named.items() if value is not None)
+        if self.kind == "managed" and given:
+            raise ValueError(f"{', '.join(given)}: only an external database is described so")
+        if self.kind == "external" and (self.host is None or self.password_file is None):
+            raise ValueError("an external database needs host and password_file")
+        if self.host is not None and not _loopback(self.host) and self.ca_file is None:
+            raise ValueError("ca_file: a database on another machine is reached by TLS alone")
+        return self
+
+
+class EOffice(BaseModel):
+    """The e-Office whose events the bridge carries; the files hold what both sides share."""
+
+    model_config = _STRICT
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    ca_file: Path | None = None
+    webhook_secret_file: Path
+    command_secret_file: Path
+    feed_token_file: Path
+    directory_file: Path
+
+    _whole = field_validator(
+        "webhook_secret_file", "command_secret_file", "feed_token_file", "directory_file"
+    )(_absolute)
+
+
+class Calls(BaseModel):
+    """The ministry's own TURN server, so that no call's media leaves by another way.
+
+    Attributes:
+        host: Address to listen on.
+        external_address: Public address behind a NAT, where there is one.
+        name: DNS name in the certificate.
+    """
+
+    model_config = _STRICT
+    name: Host
+    host: Host
+    external_address: Host | None = None
+    port: Port = 5349
+    relay_ports: tuple[Port, Port] = (49_152, 49_999)
+    certificate_file: Path
+    key_file: Path
+
+
+class Push(BaseModel):
+    """Wake-up calls for phones. Apple's and Google's servers are abroad: event ids alone go there.
+
+    Attributes:
+        app_id: As the client was built with.
+        fcm_service_account_file: Google's credentials.
+        apns_certificate_file: Apple's credentials.
+    """
+
+    model_config = _STRICT
+    app_id: str
+    fcm_service_account_file: Path | None = None
+    apns_certificate_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Push":
+        if self.fcm_service_account_file is None and self.apns_certificate_file is None:
+            raise ValueError("name fcm_service_account_file, apns_certificate_file or both")
+        return self
+
+
+class SingleSignOn(BaseModel):
+    """The ministry's OpenID Connect provider. Who did not prove two factors does not come in.
+
+    Attributes:
+        issuer: Its issuer URL.
+        client_id: Ours at it.
+        client_secret_file: Mode 0600.
+        mfa_claim: Claim of the ID token that tells how somebody was authenticated.
+        mfa_values: What the claim must hold one of.
+    """
+
+    model_config = _STRICT
+    issuer: Annotated[str, Field(pattern=r"^https://\S+$")]
+    client_id: str
+    client_secret_file: Path
+    mfa_claim: str = "acr"
+    mfa_values: Annotated[tuple[str, ...], Field(min_length=1)] = ("mfa",)
+
+
+class Scanner(BaseModel):
+    """ClamAV's daemon, which documents pass before they are posted."""
+
+    model_config = _STRICT
+    clamd_socket: Path
+
+
+class Retention(BaseModel):
+    """How long messages and media are kept, by record category; None is for ever."""
+
+    model_config = _STRICT
+    default_days: Days | None = None
+    categories: dict[Literal["A", "B", "C", "D"], Days | None] = {
+        "A": None,
+        "B": 3_650,
+        "C": 1_095,
+        "D": 365,
+    }
+    remote_media_days: Days = 90
+
+
+class Backups(BaseModel):
+    """Where backups go, and for whose eyes.
+
+    Attributes:
+        directory: Better another disk.
+        recipients: age public keys (`age1...`); their private halves are kept elsewhere.
+        keep: How many good backups stay.
+    """
+
+    model_config = _STRICT
+    directory: Path
+    recipients: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}$")], ...], Field(min_length=1)
+    ]
+    keep: Annotated[int, Field(ge=1)] = 14
+
+    _whole = field_validator("directory")(_absolute)
+
+
+class Monitoring(BaseModel):
+    """Prometheus and Grafana beside the site, both on the loopback."""
+
+    model_config = _STRICT
+    keep_days: Days = 30
+
+
+class Site(BaseModel):
+    """A ministry's site.
+
+    Attributes:
+        organisation: Code in the policy's registry.
+        server_name: Matrix server name, for ever: user ids carry it.
+        size: How many processes and how much memory, see docs/reference/site.md.
+        client: Where clients arrive.
+        federation: Where other ministries arrive; without it nothing federates.
+        plan: Worker processes, where the size's own do not fit.
+        administrators: Local parts of those who may administer; each act of theirs is audited.
+        ports_from: The loopback ports of the parts are counted up from here.
+        allowed_hosts: Hosts outside the policy that parts may contact, each with its reason.
+    """
+
+    model_config = _STRICT
+    organisation: Code
+    server_name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,228}[a-z0-9])?$")]
+    size: Literal["trial", "ministry", "large"]
+    client: ClientFace
+    federation: Face | None = None
+    policy: Policy
+    database: Database = Database()
+    plan: Plan | None = None
+    eoffice: EOffice | None = None
+    calls: Calls | None = None
+    push: Push | None = None
+    sso: SingleSignOn | None = None
+    scanner: Scanner | None = None
+    retention: Retention = Retention()
+    backups: Backups | None = None
+    monitoring: Monitoring | None = None
+    administrators: tuple[Annotated[str, Field(pattern=r"^[a-z0-9._=/+-]+$")], ...] = ()
+    ports_from: Annotated[int, Field(ge=1024, le=65_000)] = 18_000
+    allowed_hosts: dict[Host, Annotated[str, Field(min_length=1)]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFault:
+    """One fault of the document: where, what, and what to do about it."""
+
+    path: str
+    message: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}. Cure: {self.cure}."
+
+
+class SiteError(YardError):
+    """The document cannot be used; `faults` holds every reason."""
+
+    def __init__(self, faults: Sequence[SiteFault]) -> None:
+        super().__init__(
+            "site-refused",
+            "\n".join(str(fault) for fault in faults),
+            "mend each line above; docs/reference/site.md tells every key",
+        )
+        self.faults = tuple(faults)
+
+
+def parse(text: str) -> Site:
+    """The site in a YAML document.
+
+    Raises:
+        SiteError: With every fault of the document.
+    """
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "document"
+        fault = SiteFault(where, "is not YAML", "mend the indentation or the quotes there")
+        raise SiteError([fault]) from error
+    try:
+        return Site.model_validate(document)
+    except ValidationError as error:
+        raise SiteError([_fault(detail) for detail in error.errors()]) from error
+
+
+def load(file: Path) -> Site:
+    """The site that a file describes.
+
+    Raises:
+        SiteError: It cannot be read, or has faults.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = SiteFault(
+            str(file), "cannot be read", "write one with `rabta site init`, or name another file"
+        )
+        raise SiteError([fault]) from error
+    return parse(text)
+
+
+_CURES = {
+    "missing": "add the key; it has no default",
+    "extra_forbidden": "remove the key, or mend its spelling",
+}
+
+
+def _fault(detail: Any) -> SiteFault:
+    path = ".".join(str(step) for step in detail["loc"]) or "document"
+    message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    return SiteFault(path, message, _CURES.get(detail["type"], "see docs/reference/site.md"))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
