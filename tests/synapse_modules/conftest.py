@@ -24,7 +24,8 @@ with warnings.catch_warnings():
 from hostile import Hostile
 from network import Network
 from network_policy import Seal, server
-from switchboard import Switchboard
+
+from rabta_deploy.switchboard import Switchboard
 
 
 def now_ms() -> int:

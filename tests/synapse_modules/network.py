@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 
 from hostile import Answer, Hostile, HostileRoom
 from network_policy import Seal, document
-from switchboard import Switchboard
 
 from rabta_audit import chains, read_lines
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import request
+from rabta_deploy.switchboard import Switchboard
 
 
 class Person:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hostile import HostileRoom
 from network import Network, Person
-from switchboard import Delivery
+
+from rabta_deploy.switchboard import Delivery
 
 pytestmark = [pytest.mark.network, pytest.mark.hostile]
 

@@ -1,8 +1,8 @@
-"""The wire between homeservers under test: what each sends out is handed to whom it names.
+"""The wire between homeservers under test or on the bench: each is handed what names it.
 
 Stands in the place of the gateways' outbound side (`outbound_federation_restricted_to`): plain
-HTTP on loopback, no TLS, no policy. It delivers everything, so that what is refused in a test was
-refused by the door.
+HTTP on loopback, no TLS, no policy. It delivers everything, so that what is refused was refused
+by the door.
 """
 
 import json
@@ -71,7 +71,7 @@ class Switchboard:
         self._ports[server_name] = federation_port
 
     def peer(self, server_name: str, peer: Peer) -> None:
-        """Deliver what is for this name to a server written in the tests."""
+        """Deliver what is for this name to a server that is no Synapse."""
         self._peers[server_name] = peer
 
     def close(self) -> None:
