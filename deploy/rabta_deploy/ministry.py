@@ -40,6 +40,7 @@ class Ministry:
         policy: What door and gateway read.
         ca: Signs the gateway's certificate.
         clock: Gives the time, timezone-aware.
+        bot: User id of the ministry's bot, which raises classes for officers.
         further: Further fields of `SynapseSettings`.
     """
 
@@ -52,6 +53,7 @@ class Ministry:
         policy: PolicyFiles,
         ca: CertificateAuthority,
         clock: Callable[[], datetime],
+        bot: str | None = None,
         **further: Any,
     ) -> None:
         self.server_name = server_name
@@ -65,7 +67,9 @@ class Ministry:
         self._ca = ca
         self._clock = clock
         door = DoorSettings(
-            policy_file=policy.policy.absolute(), authority_file=policy.authority.absolute()
+            policy_file=policy.policy.absolute(),
+            authority_file=policy.authority.absolute(),
+            ministry_bot=bot,
         )
         self.homeserver = Homeserver(
             server_name,

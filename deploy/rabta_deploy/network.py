@@ -84,6 +84,7 @@ class Network:
             policy=self.authority.files,
             ca=self.ca,
             clock=self.clock,
+            bot=self.bot_user_id if name == self.who.servers[ORGANISATION] else None,
         )
 
     def _accounts(self) -> dict[str, Account]:
@@ -111,7 +112,7 @@ class Network:
     @property
     def bot_user_id(self) -> str:
         """Matrix user id of the bridge."""
-        return f"@{_BOT}:{self.home_ministry.server_name}"
+        return f"@{_BOT}:{self.who.servers[ORGANISATION]}"
 
     @property
     def children(self) -> dict[str, Child]:

@@ -43,7 +43,7 @@ _LIMITS: dict[str, Any] = {
 
 
 class DoorSettings(BaseModel):
-    """Where the door module finds the signed policy and the pinned authority keys."""
+    """What the door module is told: files, how often it looks, the ministry's bot."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,6 +51,7 @@ class DoorSettings(BaseModel):
     authority_file: Path
     reload_interval_ms: int = Field(default=500, ge=100, le=1000)
     audit_directory: Path | None = None
+    ministry_bot: str | None = None
 
 
 class SynapseFiles(BaseModel):

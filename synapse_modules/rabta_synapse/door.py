@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synapse.module_api import ModuleApi
+from synapse.module_api.errors import ConfigError
 
 from rabta_audit import Journal
 from rabta_policy import Policy, Standing
 from rabta_synapse import choke_points, ordinary, private, settings
 from rabta_synapse.aftermath import Aftermath
 from rabta_synapse.audit import Audit, LogTrail
+from rabta_synapse.class_command import RESOURCE, ClassCommand
 from rabta_synapse.closed import closed, closed_by_raising
 from rabta_synapse.creation import Creation
 from rabta_synapse.delivery import Delivery
@@ -83,6 +85,14 @@ class Door:
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
         ordinary.spare_ordinary_messages()
+        if given.ministry_bot is not None:
+            if not api.is_mine(given.ministry_bot):
+                raise ConfigError(
+                    f"rabta_synapse.Door: ministry_bot: {given.ministry_bot} has its account on "
+                    "another server; name one of this server"
+                )
+            command = ClassCommand(api, self.judge, self._audit, given.ministry_bot)
+            api.register_web_resource(RESOURCE, command)
         self._applied: Policy | None = None
         self._apply()
         api.delayed_background_call(0, self.pulse, desc="rabta_first_policy")

@@ -121,5 +121,29 @@ HISTORY_OF_OTHERS = Refusal(
 )
 """D15: leaving a room takes nothing along."""
 
+NOT_THE_BOT = Refusal(
+    code="not-the-bot",
+    rule="D16",
+    text="Only the ministry's bot raises a room's class for somebody else.",
+    cure="Tell the bot, or send the label yourself.",
+)
+"""D16: the bot answers for who said it."""
+
+NOT_IN_ROOM = Refusal(
+    code="not-in-room",
+    rule="D16",
+    text="The officer is in no such room.",
+    cure="Give the id of a room, or an alias of this server, that the officer is in.",
+)
+"""D16: the same words for a room that is not there and for one the officer is not in."""
+
+NO_POWER_TO_RAISE = Refusal(
+    code="no-power-to-raise",
+    rule="D16",
+    text="The officer has not the power in this room that changing its class needs.",
+    cure="Somebody with full power in the room must raise it.",
+)
+"""D16: by the room's own state, as Synapse reads it."""
+
 SOMEBODY_INSIDE = "Somebody in this room may not be together with your ministry."
 """Said in place of the judge's words, which name who is in the room."""

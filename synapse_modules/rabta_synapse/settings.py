@@ -37,6 +37,8 @@ class DoorSettings(BaseModel):
             strictest class that federates.
         clear_event_types: Event types that may be sent unencrypted into an encrypted room,
             beside the fixed list in docs/reference/door-settings.md.
+        ministry_bot: User id of the ministry's bot, which may raise a room's class for an officer
+            of this server who told it to and may do it himself; none, then nobody may.
         perilously_run_on_untested_synapse: Load in a Synapse release this door was not
             tested with. What it enforces there is not known.
         perilously_run_without_guard: Leave keys, devices, profiles, media, aliases and to-device
@@ -52,6 +54,7 @@ class DoorSettings(BaseModel):
     audit_directory: AbsolutePath | None = None
     default_class: str | None = None
     clear_event_types: frozenset[str] = frozenset()
+    ministry_bot: Annotated[str, Field(pattern=r"^@[^:\s]+:\S+$", max_length=255)] | None = None
     perilously_run_on_untested_synapse: bool = False
     perilously_run_without_guard: bool = False
 

@@ -47,8 +47,8 @@ def network(
     """Homeservers of ITT (and FIN, when the module asks for it), hostile LAW and WAR.
 
     A module sets `HOMESERVERS = ("ITT", "FIN")` to have two real ones; by default FIN is hostile
-    too. With `ITT_WITH_WORKERS = True` ITT runs as many processes. Nothing is started and no policy
-    is issued yet.
+    too. `DOOR` adds to the door's settings of ITT. With `ITT_WITH_WORKERS = True` ITT runs as many
+    processes. Nothing is started and no policy is issued yet.
     """
     directory = tmp_path_factory.mktemp("door")
     real = getattr(request.module, "HOMESERVERS", ("ITT",))
@@ -67,6 +67,7 @@ def network(
                 "authority_file": str(seal.authority_file),
                 "reload_interval_ms": 200,
                 "audit_directory": str(directory / "audit" / code),
+                **(getattr(request.module, "DOOR", {}) if code == "ITT" else {}),
             }
             module = {"module": "rabta_synapse.Door", "config": door}
             workers = getattr(request.module, "ITT_WITH_WORKERS", False) and code == "ITT"
