@@ -10,9 +10,10 @@ import structlog
 from aiohttp import web
 from sqlalchemy import Engine
 
+from rabta_bots.adapters import open_eoffice
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
-from rabta_bots.commands.dispatching import Dispatcher, EOfficeDesk
+from rabta_bots.commands.dispatching import Dispatcher
 from rabta_bots.commands.processing import Processing, four_digits
 from rabta_bots.commands.reader import Reader
 from rabta_bots.composing import Composer
@@ -20,9 +21,7 @@ from rabta_bots.directory import DirectoryFile
 from rabta_bots.faults import SettingsError
 from rabta_bots.health import add_health
 from rabta_bots.intake.accepting import Terms
-from rabta_bots.intake.catching_up import CatchingUp
-from rabta_bots.intake.door import EVENT_PATHS, EventDoor
-from rabta_bots.intake.feed import Feed, FeedError
+from rabta_bots.intake.taking import Intake
 from rabta_bots.listening import listen
 from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
@@ -31,13 +30,7 @@ from rabta_bots.planning_queue import PlanningQueue
 from rabta_bots.retrying import backoff
 from rabta_bots.rooms import PostRooms
 from rabta_bots.rulebook import Rulebook
-from rabta_bots.secrets_of_settings import (
-    command_secrets,
-    digest_key,
-    feed_token,
-    trusted_authorities,
-    webhook_secrets,
-)
+from rabta_bots.secrets_of_settings import digest_key
 from rabta_bots.sending import Sender
 from rabta_bots.settings import Settings
 from rabta_bots.status import counts
@@ -50,7 +43,6 @@ log = structlog.get_logger("rabta.bridge")
 WATCH_SECONDS = 0.5
 ALIGN_SECONDS = 2.0
 REQUEST_SECONDS = 30
-FEED_AGAIN_SECONDS = 1.0
 
 
 class Bridge:
@@ -90,17 +82,27 @@ class Bridge:
         self._rulebook.load()
         self._directory = DirectoryFile(settings.directory_file)
         self._directory.reload()
-        tls = trusted_authorities(settings)
-        feed = Feed(settings.eoffice.url, feed_token(settings), self._session, tls)
-        self._catching_up = {
-            source: CatchingUp(feed, engine, clock, source, self._terms)
-            for source in sorted(settings.taken_sources)
-        }
-        desk = EOfficeDesk(settings.eoffice.url, command_secrets(settings), self._session, tls)
+        self._intake = Intake(
+            engine=engine,
+            clock=clock,
+            terms=self._terms,
+            metrics=self.metrics,
+            look_up=self._look_up,
+            stored=self._wake_planner,
+        )
+        self._eoffice = open_eoffice(
+            settings,
+            engine=engine,
+            clock=clock,
+            intake=self._intake,
+            metrics=self.metrics,
+            session=self._session,
+        )
         self._planning_queue = PlanningQueue(
             engine=engine,
             clock=clock,
-            catching_up=self._catching_up,
+            sources=sorted(settings.taken_sources),
+            fill=self._eoffice.fill,
             planner=lambda: Planner(self._rulebook.policy, settings.card_lifetime),
             limits=settings.intake,
         )
@@ -123,21 +125,20 @@ class Bridge:
             polls=settings.polls,
         )
         self._dispatcher = Dispatcher(
-            engine=engine, clock=clock, desk=desk, composer=self._composer, metrics=self.metrics
-        )
-        self._door = EventDoor(
             engine=engine,
             clock=clock,
-            limits=settings.intake,
-            secrets=webhook_secrets(settings),
-            terms=self._terms,
-            catching_up=tuple(self._catching_up.values()),
+            desk=self._eoffice.desk,
+            composer=self._composer,
             metrics=self.metrics,
-            stored=self._wake_planner,
         )
         look = settings.poll_interval_seconds
         self._watching = Worker("watching", self._watch, WATCH_SECONDS)
-        self._feeding = Worker("feeding", self._feed, settings.intake.feed_interval_seconds)
+        self._collecting = [
+            Worker(
+                f"collecting-{source.via}", source.collect, settings.intake.feed_interval_seconds
+            )
+            for source in self._eoffice.sources
+        ]
         self._planning = Worker("planning", self._plan, look)
         self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
         self._sending = Worker("sending", self._send, look)
@@ -146,6 +147,10 @@ class Bridge:
 
     def _wake_planner(self) -> None:
         self._planning.wake()
+
+    async def _look_up(self) -> None:
+        for source in sorted(self._settings.taken_sources):
+            await self._eoffice.fill(source, self._clock())
 
     def stop(self) -> None:
         """Let `run` end: what is in hand is finished, the rest stands in the store."""
@@ -177,7 +182,7 @@ class Bridge:
 
     async def _run_parts(self) -> None:
         stopped = asyncio.create_task(self._stop.wait())
-        workers = [self._watching, self._feeding, self._planning]
+        workers = [self._watching, *self._collecting, self._planning]
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         try:
             # Events are taken and planned while the homeserver is still away.
@@ -220,8 +225,8 @@ class Bridge:
     def _app(self) -> web.Application:
         # The door reads bodies itself, to its own limit.
         app = web.Application(client_max_size=self._settings.intake.max_body_bytes)
-        for path in EVENT_PATHS:
-            app.router.add_post(path, self._door.take)
+        for source in self._eoffice.sources:
+            app.add_routes(source.routes())
         add_health(app, self._report, self.metrics)
         return app
 
@@ -240,21 +245,6 @@ class Bridge:
                 self._aligning.wake()
         except SettingsError as error:
             log.warning("directory-refused", faults=[fault.path for fault in error.faults])
-        return False
-
-    async def _feed(self) -> bool | float:
-        for source, catching_up in self._catching_up.items():
-            try:
-                added = await catching_up.read_to_end()
-            except FeedError as error:
-                log.warning("feed-not-read", source=source, reason=error.reason)
-                if catching_up.complete_since is None:
-                    # Without the charges of the past nobody holds anything: try soon again.
-                    return FEED_AGAIN_SECONDS
-                continue
-            if added:
-                self.metrics.events.labels(via="feed").inc(added)
-                self._planning.wake()
         return False
 
     async def _plan(self) -> bool:

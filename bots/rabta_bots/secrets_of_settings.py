@@ -6,14 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.settings import Settings
+from rabta_bots.watched_file import WatchedFile
 from rabta_contract.secrets_file import (
     SecretError,
     SigningSecrets,
     load_signing_secrets,
     load_token,
 )
+
+log = structlog.get_logger("rabta.bridge.secrets")
 
 T = TypeVar("T")
 
@@ -27,8 +32,11 @@ def _secret(setting: str, load: Callable[[Path], T], path: Path) -> T:
 
 
 def feed_token(settings: Settings) -> str:
-    """The bearer token of e-Office's feed."""
-    return _secret("eoffice.feed_token_file", load_token, settings.eoffice.feed_token_file)
+    """The bearer token of e-Office's feed and documents."""
+    path = settings.eoffice.feed_token_file
+    if path is None:
+        raise LookupError("the settings give a feed token with every url")
+    return _secret("eoffice.feed_token_file", load_token, path)
 
 
 def command_secrets(settings: Settings) -> SigningSecrets:
@@ -37,11 +45,36 @@ def command_secrets(settings: Settings) -> SigningSecrets:
     return _secret("eoffice.command_secret_file", load_signing_secrets, path)
 
 
-def webhook_secrets(settings: Settings) -> SigningSecrets:
-    """Every live secret of e-Office's webhooks; while one is replaced there are two files."""
-    paths = settings.webhook_secret_files
-    loaded = [_secret("webhook_secret_files", load_signing_secrets, path) for path in paths]
-    return SigningSecrets(tuple(key for secrets in loaded for key in secrets.keys))
+class LiveSecrets:
+    """Every live secret of e-Office's webhooks, read again when one of their files is replaced.
+
+    While a secret is replaced there are two: in two files, or one a line in the same file. A file
+    that cannot be used any more leaves what was read of it last in force.
+
+    Raises:
+        SettingsError: A file cannot be used at the start.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._files = [WatchedFile(path) for path in settings.webhook_secret_files]
+        self._keys: list[tuple[bytes, ...]] = []
+        for file in self._files:
+            secrets = _secret("webhook_secret_files", load_signing_secrets, file.path)
+            file.read_if_changed()
+            self._keys.append(secrets.keys)
+
+    def __call__(self) -> SigningSecrets:
+        """The secrets in force now."""
+        for place, file in enumerate(self._files):
+            try:
+                if file.read_if_changed() is None:
+                    continue
+                self._keys[place] = load_signing_secrets(file.path).keys
+            except (OSError, SecretError) as error:
+                log.warning("webhook-secret-not-read", error=type(error).__name__)
+            else:
+                log.info("webhook-secret-replaced", live=len(self._keys[place]))
+        return SigningSecrets(tuple(key for keys in self._keys for key in keys))
 
 
 def digest_key(settings: Settings) -> bytes:

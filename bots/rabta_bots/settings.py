@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -69,25 +69,38 @@ class EOffice(BaseModel):
     """The e-Office that this bridge serves.
 
     Args:
-        url: Base of its feed (`GET /events`) and commands (`POST /commands`).
+        url: Base of its feed (`GET /events`) and commands (`POST /commands`); left out where no
+            network reaches it.
+        folder: Where its events are dropped as files, and commands too where there is no url.
         command_secret_file: Standard Webhooks secret that signs the commands.
-        feed_token_file: Bearer token of the feed.
+        feed_token_file: Bearer token of the feed; goes with the url.
         ca_file: The CA of its certificate, if it is not a public one.
     """
 
     model_config = STRICT
-    url: str
+    url: str | None = None
+    folder: Path | None = None
     command_secret_file: Path
-    feed_token_file: Path
+    feed_token_file: Path | None = None
     ca_file: Path | None = None
 
     @field_validator("url")
     @classmethod
-    def _http(cls, value: str) -> str:
+    def _http(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("write http://HOST:PORT or https://HOST")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.url is None and self.folder is None:
+            raise ValueError("name its url, or a folder for files, or both")
+        if (self.url is None) != (self.feed_token_file is None):
+            raise ValueError("url and feed_token_file go together")
+        return self
 
 
 class Intake(BaseModel):

@@ -16,6 +16,7 @@ from rabta_bots.cards.wording import say
 from rabta_bots.clock import Clock
 from rabta_bots.commands import answers
 from rabta_bots.composing import Composer
+from rabta_bots.intake.source import CommandDesk
 from rabta_bots.metrics import Metrics
 from rabta_bots.names import transaction_id
 from rabta_bots.officers import officer_of_user
@@ -106,7 +107,7 @@ class Dispatcher:
         *,
         engine: Engine,
         clock: Clock,
-        desk: EOfficeDesk,
+        desk: CommandDesk,
         composer: Callable[[], Composer],
         metrics: Metrics,
     ) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from rabta_bots.grades import allowance
+from rabta_bots.intake.source import Delivery
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.events import (
     StoredEvent,
@@ -78,18 +79,13 @@ class Stored:
     events: int
 
 
-def accept_push(
-    connection: Connection,
-    webhook_id: str,
-    events: Sequence[Event],
-    terms: Terms,
-    now: datetime,
-) -> Stored:
+def accept_push(connection: Connection, delivery: Delivery, terms: Terms, now: datetime) -> Stored:
     """Store a verified, schema-valid delivery.
 
     Raises:
         RefusedError: With the contract's reason; the caller's transaction must be rolled back.
     """
+    webhook_id, events = delivery.delivery_id, delivery.events
     take_turn(connection, "intake")
     digest = _digest(b"".join(event_bytes(event) for event in events), terms)
     before = digest_of_webhook(connection, webhook_id)
@@ -105,7 +101,7 @@ def accept_push(
         _check_sequence(
             connection, event, closed=closed_mark(connection, event.source, terms.start_after)
         )
-        _store(connection, event, "push", terms, now)
+        _store(connection, event, delivery.via, terms, now)
     for source in {event.source for event in fresh}:
         close_contiguous(connection, source, terms.start_after)
     remember_webhook(connection, webhook_id, digest, now)

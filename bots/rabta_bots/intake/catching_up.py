@@ -1,18 +1,16 @@
 """Fills what was never pushed from the feed, and knows when a missing number is only a number."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from rabta_bots.clock import Clock
-from rabta_bots.intake.accepting import Terms, accept_feed
-from rabta_bots.intake.feed import Feed, FeedError
+from rabta_bots.intake.feed import Feed
+from rabta_bots.intake.taking import Intake
 from rabta_bots.store.events import closed_mark
 from rabta_bots.store.opening import in_store
-from rabta_contract.event import Event
 
 log = structlog.get_logger("rabta.bridge.feed")
 
@@ -26,13 +24,21 @@ class CatchingUp:
     """
 
     def __init__(
-        self, feed: Feed, engine: Engine, clock: Clock, source: str, terms: Callable[[], Terms]
+        self,
+        feed: Feed,
+        *,
+        engine: Engine,
+        clock: Clock,
+        source: str,
+        intake: Intake,
+        start_after: int,
     ) -> None:
         self._feed = feed
         self._engine = engine
         self._clock = clock
         self._source = source
-        self._terms = terms
+        self._intake = intake
+        self._start_after = start_after
         self._lock = asyncio.Lock()
         self.complete_since: datetime | None = None
 
@@ -43,7 +49,7 @@ class CatchingUp:
             since: When given and a complete reading began after it, nothing is read again.
 
         Raises:
-            FeedError: The feed cannot be read now; what was read is kept.
+            SourceError: The feed cannot be read now; what was read is kept.
         """
         async with self._lock:
             if since is not None and self.complete_since and self.complete_since >= since:
@@ -51,26 +57,15 @@ class CatchingUp:
             began = self._clock()
             added = 0
             while page := await self._feed.page(await self._closed()):
-                added += await self._keep(page)
+                stored = await self._intake.take_page(self._source, page, "feed")
+                added += stored.events
             self.complete_since = began
         if added:
             log.info("feed-read", events=added)
         return added
 
     async def _closed(self) -> int:
-        start_after = self._terms().start_after
-
         def read(connection: Connection) -> int:
-            return closed_mark(connection, self._source, start_after)
+            return closed_mark(connection, self._source, self._start_after)
 
         return await in_store(self._engine, read)
-
-    async def _keep(self, page: Sequence[Event]) -> int:
-        if any(event.source != self._source for event in page):
-            raise FeedError("feed-malformed")
-        terms, now = self._terms(), self._clock()
-
-        def keep(connection: Connection) -> int:
-            return accept_feed(connection, page, terms, now).events
-
-        return await in_store(self._engine, keep)

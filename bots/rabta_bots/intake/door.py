@@ -1,29 +1,19 @@
 """The HTTP door for events: `POST /eoffice/events`. It answers 202 only for what is on disk."""
 
-import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from rabta_bots.clock import Clock
-from rabta_bots.intake.accepting import (
-    ID_REUSED,
-    RefusedError,
-    Stored,
-    Terms,
-    accept_push,
-    unknown_posts,
-)
-from rabta_bots.intake.catching_up import CatchingUp
-from rabta_bots.intake.feed import FeedError
+from rabta_bots.intake.accepting import ID_REUSED, RefusedError, Stored
+from rabta_bots.intake.source import Delivery, SourceError
+from rabta_bots.intake.taking import Intake
 from rabta_bots.metrics import Metrics
-from rabta_bots.settings import Intake
-from rabta_bots.store.audit import write_audit
-from rabta_bots.store.opening import in_store
+from rabta_bots.settings import Intake as Limits
 from rabta_contract.answers import EventReason, event_status
 from rabta_contract.command import error_body
 from rabta_contract.event import Event
@@ -43,39 +33,45 @@ log = structlog.get_logger("rabta.bridge.intake")
 EVENT_PATHS = ("/eoffice/events", "/")
 
 RETRY_AFTER_SECONDS = 5
-# Longer than the feed needs, shorter than a sender's own patience.
-FEED_PATIENCE_SECONDS = 5.0
 
 
 class EventDoor:
-    """Takes signed deliveries.
+    """Takes signed deliveries over HTTP; an `EventSource`.
 
     Args:
-        secrets: Every live secret of the sender.
-        terms: Gives the terms as of now; the policy may have changed.
-        stored: Called after a delivery was stored, to wake the planner.
+        limits: How large a delivery may be.
+        secrets: Gives every live secret of the sender.
+        intake: Where deliveries go.
     """
+
+    via = "push"
 
     def __init__(
         self,
         *,
-        engine: Engine,
         clock: Clock,
-        limits: Intake,
-        secrets: SigningSecrets,
-        terms: Callable[[], Terms],
-        catching_up: Sequence[CatchingUp],
+        limits: Limits,
+        secrets: Callable[[], SigningSecrets],
+        intake: Intake,
         metrics: Metrics,
-        stored: Callable[[], None],
     ) -> None:
-        self._engine = engine
         self._clock = clock
         self._limits = limits
         self._secrets = secrets
-        self._terms = terms
-        self._catching_up = catching_up
+        self._intake = intake
         self._metrics = metrics
-        self._stored = stored
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """The contract's address, and the bare one."""
+        return [web.post(path, self.take) for path in EVENT_PATHS]
+
+    async def collect(self) -> bool | float:
+        """Nothing: it is pushed."""
+        return False
+
+    async def fill(self, source: str, since: datetime) -> None:  # noqa: ARG002 - the signature of every source
+        """It cannot ask for what was not pushed."""
+        raise SourceError("push-has-no-past")
 
     async def take(self, request: web.Request) -> web.Response:
         """Answer one delivery with a status of the contract and a one-line reason."""
@@ -88,29 +84,16 @@ class EventDoor:
             return self._refuse(RefusedError(EventReason.UNAVAILABLE, "cannot store now"))
         status = HTTPStatus.ACCEPTED if stored.events else HTTPStatus.OK
         self._metrics.deliveries.labels(answer="stored" if stored.events else "duplicate").inc()
-        if stored.events:
-            self._metrics.events.labels(via="push").inc(stored.events)
-            self._stored()
         return web.json_response({"stored": stored.events}, status=status)
 
     async def _take(self, request: web.Request) -> Stored:
         body = await self._read(request)
         try:
-            webhook_id = verify(request.headers, body, self._secrets, self._clock())
+            webhook_id = verify(request.headers, body, self._secrets(), self._clock())
         except SignatureError as error:
             raise RefusedError(error.reason, error.detail) from error
-        events = self._parse(request, body)
-        await self._learn_posts(events)
-        now = self._clock()
-        terms = self._terms()
-        try:
-            return await in_store(
-                self._engine,
-                lambda connection: accept_push(connection, webhook_id, events, terms, now),
-            )
-        except RefusedError as refused:
-            await self._audit(refused, events)
-            raise
+        events = events_of(request.content_type, body, self._limits.max_batch)
+        return await self._intake.take(Delivery(webhook_id, events, self.via))
 
     async def _read(self, request: web.Request) -> bytes:
         """The raw bytes, never more than the limit and one."""
@@ -126,56 +109,6 @@ class EventDoor:
                 raise RefusedError(EventReason.TOO_LARGE, f"the limit is {limit} bytes")
         return bytes(body)
 
-    def _parse(self, request: web.Request, body: bytes) -> Sequence[Event]:
-        try:
-            if request.content_type == SINGLE_MEDIA_TYPE:
-                return (parse_event(body),)
-            if request.content_type == BATCH_MEDIA_TYPE:
-                events = parse_batch(body)
-            else:
-                raise RefusedError(
-                    EventReason.MEDIA_TYPE, f"send {SINGLE_MEDIA_TYPE} or {BATCH_MEDIA_TYPE}"
-                )
-        except ContractError as error:
-            raise RefusedError(error.reason, error.detail) from error
-        if len(events) > self._limits.max_batch:
-            raise RefusedError(
-                EventReason.TOO_LARGE, f"the limit is {self._limits.max_batch} events"
-            )
-        return events
-
-    async def _learn_posts(self, events: Sequence[Event]) -> None:
-        """Read the feed before calling a post unknown: its charge event may be on the way."""
-
-        def strangers() -> set[str]:
-            with self._engine.begin() as connection:
-                return unknown_posts(connection, events)
-
-        if not await asyncio.to_thread(strangers):
-            return
-        try:
-            async with asyncio.timeout(FEED_PATIENCE_SECONDS):
-                for source in self._catching_up:
-                    await source.read_to_end()
-        except (FeedError, TimeoutError) as error:
-            # The delivery is judged by what is known; e-Office tells us about posts in order.
-            log.warning("posts-not-looked-up", error=type(error).__name__)
-
-    async def _audit(self, refused: RefusedError, events: Sequence[Event]) -> None:
-        now = self._clock()
-        first = events[0] if events else None
-        await in_store(
-            self._engine,
-            lambda connection: write_audit(
-                connection,
-                now,
-                "event-refused",
-                reason=refused.reason,
-                actor=first.source if first else None,
-                event_id=first.id if first else None,
-            ),
-        )
-
     def _refuse(self, refused: RefusedError) -> web.Response:
         self._metrics.deliveries.labels(answer=refused.reason).inc()
         log.info("event-refused", reason=refused.reason)
@@ -190,3 +123,25 @@ class EventDoor:
             content_type="application/json",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if again else None,
         )
+
+
+def events_of(media_type: str, body: bytes, max_batch: int) -> Sequence[Event]:
+    """The events of a verified body.
+
+    Raises:
+        RefusedError: With the contract's reason.
+    """
+    try:
+        if media_type == SINGLE_MEDIA_TYPE:
+            return (parse_event(body),)
+        if media_type == BATCH_MEDIA_TYPE:
+            events = parse_batch(body)
+        else:
+            raise RefusedError(
+                EventReason.MEDIA_TYPE, f"send {SINGLE_MEDIA_TYPE} or {BATCH_MEDIA_TYPE}"
+            )
+    except ContractError as error:
+        raise RefusedError(error.reason, error.detail) from error
+    if len(events) > max_batch:
+        raise RefusedError(EventReason.TOO_LARGE, f"the limit is {max_batch} events")
+    return events

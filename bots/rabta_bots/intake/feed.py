@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from rabta_bots.intake.source import SourceError
 from rabta_contract.event import Event
 from rabta_contract.faults import ContractError
 from rabta_contract.parsing import parse_batch
@@ -15,16 +16,8 @@ LARGEST_PAGE_BYTES = 8 * 1024 * 1024
 HTTP_OK = 200
 
 
-class FeedError(Exception):
-    """The feed could not be read; it is worth trying again later.
-
-    Args:
-        reason: `feed-unreachable`, `feed-refused` or `feed-malformed`.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class FeedError(SourceError):
+    """The feed could not be read: `feed-unreachable`, `feed-refused` or `feed-malformed`."""
 
 
 @dataclass(slots=True)

@@ -39,6 +39,16 @@ def closed_mark(connection: Connection, source: str, start_after: int) -> int:
     return mark(connection, closed_mark_name(source), start_after)
 
 
+def passed_mark(connection: Connection, source: str) -> int:
+    """The sequence up to which gaps were waited for in vain; what they lack may still come."""
+    return mark(connection, f"passed:{source}", 0)
+
+
+def pass_gap(connection: Connection, source: str, sequence: int) -> None:
+    """Note that an event was planned although a number before it is missing."""
+    raise_mark(connection, f"passed:{source}", sequence)
+
+
 def digest_of_webhook(connection: Connection, webhook_id: str) -> str | None:
     """The digest of the delivery that came under this id, if one did."""
     return connection.execute(
@@ -75,7 +85,7 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
         connection: The transaction.
         event: What to keep.
         now: When it came.
-        via: `push` or `feed`.
+        via: `push`, `feed` or `drop`.
     """
     connection.execute(
         events.insert().values(

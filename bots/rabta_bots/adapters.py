@@ -1,0 +1,115 @@
+"""Joins the parts by which this bridge meets its e-Office, as the settings say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import aiohttp
+from sqlalchemy import Engine
+
+from rabta_bots.clock import Clock
+from rabta_bots.commands.dispatching import EOfficeDesk
+from rabta_bots.commands.folder_desk import CommandFolder
+from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.intake.catching_up import CatchingUp
+from rabta_bots.intake.door import EventDoor
+from rabta_bots.intake.feed import Feed
+from rabta_bots.intake.folder import DroppedFiles
+from rabta_bots.intake.polling import PolledFeed
+from rabta_bots.intake.source import CommandDesk, EventSource, SourceError
+from rabta_bots.intake.taking import Intake
+from rabta_bots.metrics import Metrics
+from rabta_bots.secrets_of_settings import (
+    LiveSecrets,
+    command_secrets,
+    feed_token,
+    trusted_authorities,
+)
+from rabta_bots.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class EOffice:
+    """One e-Office, however it is reached.
+
+    Args:
+        sources: Every way in; those that can fill a gap stand first.
+        desk: The way out.
+    """
+
+    sources: tuple[EventSource, ...]
+    desk: CommandDesk
+
+    async def fill(self, source: str, since: datetime) -> None:
+        """As `EventSource.fill`, by the first way that can.
+
+        Raises:
+            SourceError: No way can say now that nothing is missing.
+        """
+        told = SourceError("no-source")
+        for way in self.sources:
+            try:
+                return await way.fill(source, since)
+            except SourceError as error:
+                told = error
+        raise told
+
+
+def open_eoffice(
+    settings: Settings,
+    *,
+    engine: Engine,
+    clock: Clock,
+    intake: Intake,
+    metrics: Metrics,
+    session: Callable[[], aiohttp.ClientSession],
+) -> EOffice:
+    """The e-Office of the settings: over the network, by files, or both.
+
+    Raises:
+        SettingsError: A secret or a folder cannot be used.
+    """
+    eoffice, limits = settings.eoffice, settings.intake
+    secrets = LiveSecrets(settings)
+    door = EventDoor(clock=clock, limits=limits, secrets=secrets, intake=intake, metrics=metrics)
+    sources: list[EventSource] = [door]
+    desk: CommandDesk | None = None
+    if eoffice.folder is not None:
+        try:
+            dropped = DroppedFiles(
+                eoffice.folder,
+                clock=clock,
+                limits=limits,
+                secrets=secrets,
+                intake=intake,
+                metrics=metrics,
+                interval=settings.poll_interval_seconds,
+            )
+            desk = CommandFolder(eoffice.folder, command_secrets(settings), secrets)
+        except OSError as error:
+            fault = Fault(
+                "eoffice.folder",
+                f"cannot make the folders in {eoffice.folder} ({type(error).__name__}).",
+                "make the folder and let the bridge's user write there",
+            )
+            raise SettingsError([fault]) from error
+        sources.insert(0, dropped)
+    if eoffice.url is not None:
+        tls = trusted_authorities(settings)
+        feed = Feed(eoffice.url, feed_token(settings), session, tls)
+        catching_up = {
+            source: CatchingUp(
+                feed,
+                engine=engine,
+                clock=clock,
+                source=source,
+                intake=intake,
+                start_after=limits.start_after,
+            )
+            for source in sorted(settings.taken_sources)
+        }
+        sources.insert(0, PolledFeed(catching_up, limits.feed_interval_seconds))
+        desk = EOfficeDesk(eoffice.url, command_secrets(settings), session, tls)
+    if desk is None:
+        raise LookupError("the settings name a url or a folder")
+    return EOffice(tuple(sources), desk)
