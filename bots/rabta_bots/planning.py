@@ -19,6 +19,7 @@ from rabta_bots.store.cards import (
     make_card,
 )
 from rabta_bots.store.events import PLANNED, UNBRIDGED, set_event_state
+from rabta_bots.store.files import note_file
 from rabta_bots.store.posts import assume, known_posts, relinquish, remember_post
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import DecisionOutcome, EventType, Grade
@@ -53,6 +54,9 @@ class Planner:
         event = Event.model_validate(row.event) if row.event else None
         changed = False
         if event is not None:
+            if event.data.file is not None:
+                file = event.data.file
+                note_file(connection, file.file_id, file.file_no, grade.value)
             changed = self._charge(connection, event)
             changed = self._close_cards(connection, event, now) or changed
         allowed = allowance(self.policy, grade)

@@ -228,3 +228,10 @@ async def running(
         bridge.stop()
         await task
         engine.dispose()
+
+
+async def deliver_all(bridge: Running, *events: Event) -> None:
+    """Deliver one after the other, each taken."""
+    for event in events:
+        status, body, _ = await bridge.deliver(event)
+        assert status == 202, body

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 from events import POSTS, Telling
-from ministry import AYESHA, BILAL, CHAUDHRY, FARAH, NOW, PERSONS, Ministry, Running, running
+from ministry import (
+    AYESHA,
+    BILAL,
+    CHAUDHRY,
+    FARAH,
+    NOW,
+    PERSONS,
+    Ministry,
+    deliver_all,
+    running,
+)
 from recorder import Recorder
 from sqlalchemy import select
 
@@ -40,13 +50,6 @@ def charge(person: str, kind: str, begins: int, ends: int | None = None) -> Char
 def test_a_post_is_held_by_whoever_began_last(charges: list[Charge], expected: str | None) -> None:
     held = holder(charges, NOW)
     assert (held.person_id if held else None) == expected
-
-
-async def deliver_all(bridge: Running, *events: Any) -> None:
-    """Deliver one after the other, each taken."""
-    for event in events:
-        status, body, _ = await bridge.deliver(event)
-        assert status == 202, body
 
 
 async def test_when_a_charge_ends_the_room_and_the_pending_card_go_to_the_new_holder(

@@ -54,6 +54,11 @@ WORDS = [
     ("وصول", Said(Verb.ACKNOWLEDGE)),
     ("pending", Said(Talk.PENDING)),
     ("زیرِ التوا", Said(Talk.PENDING)),  # with its zer
+    ("history F.No.1(5)/2026-Admn-II", Said(Talk.HISTORY, None, "F.No.1(5)/2026-Admn-II")),
+    ("تاریخ F.No.1(5)/2026-Admn-II", Said(Talk.HISTORY, None, "F.No.1(5)/2026-Admn-II")),
+    ("history", Said(Talk.HISTORY)),
+    ("open #۴۱", Said(Talk.OPEN, 41)),
+    ("کھولیں", Said(Talk.OPEN)),
     ("lang ur", Said(Talk.LANG, None, "ur")),
     ("زبان اردو", Said(Talk.LANG, None, "ur")),
     ("help", Said(Talk.HELP)),

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from earlier import back_to
 from events import Telling
 from ministry import BILAL, NOW, Hands, Ministry, Running, running
 from office import office
 from recorder import Recorder
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, select
 
 from rabta_bots.matrix import MatrixError
 from rabta_bots.store.cards import close_card
@@ -22,8 +23,8 @@ from rabta_bots.store.dead_letters import (
     drop_letter,
     retry_letter,
 )
-from rabta_bots.store.opening import VERSION, open_store
-from rabta_bots.store.tables import audit, commands, leases, outbox, schema_version
+from rabta_bots.store.opening import open_store
+from rabta_bots.store.tables import audit, commands, outbox
 from rabta_deploy.cli.bridge import bridge as command_line
 
 TOO_LARGE = MatrixError("content-too-large", permanent=True)
@@ -274,9 +275,7 @@ def test_a_store_of_the_version_before_is_brought_to_this_one_by_the_bridge_alon
     url = any_ministry.settings().database.full_url()
     engine = open_store(url, hands)
     with engine.begin() as connection:
-        leases.drop(connection)
-        connection.execute(text("ALTER TABLE commands DROP COLUMN rounds"))
-        connection.execute(update(schema_version).values(version=VERSION - 1))
+        back_to(connection, 1)
     engine.dispose()
     early = rabta(config, "list")
     assert early.exit_code == 1

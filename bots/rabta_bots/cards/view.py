@@ -95,7 +95,7 @@ def pending_card(
     return CardView(
         _headline(facts, language),
         tuple(rows),
-        _link(facts.event),
+        link_of(facts.event),
         say(language, N_("Open in e-Office")),
         _hint(facts.verbs, language),
     )
@@ -161,7 +161,7 @@ def _rows(event: Event, language: str, zone: ZoneInfo, limit: int) -> Iterator[R
     if subject:
         yield row(N_("Subject"), shortened(subject, limit, language))
     sender = data.movement.from_ if data.movement else data.actor.post
-    yield row(N_("From"), _designation(sender, language))
+    yield row(N_("From"), name_of_post(sender, language))
     if data.file and data.file.note_para:
         yield row(N_("Note para"), _para(data.file.note_para))
     remarks = next(
@@ -186,7 +186,8 @@ def shortened(text: str, limit: int, language: str) -> str:
     return f"{cut} … {say(language, N_('(continued in e-Office)'))}".strip()
 
 
-def _designation(post: Post, language: str) -> str:
+def name_of_post(post: Post, language: str) -> str:
+    """What the post is called in the language."""
     if language == "ur" and post.designation_ur:
         return post.designation_ur
     return post.designation
@@ -197,7 +198,8 @@ def _para(note_para: int) -> str:
     return f"{note_para}/N"
 
 
-def _link(event: Event) -> str | None:
+def link_of(event: Event) -> str | None:
+    """Where e-Office shows the item, as the event says."""
     for link in event.data.links or ():
         if link.rel == "open" and urlsplit(link.href).scheme in {"http", "https"}:
             return link.href

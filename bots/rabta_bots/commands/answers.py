@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rabta_bots.cards.wording import say
-from rabta_bots.cards.words import N_, OUTCOMES
-from rabta_bots.commands.grammar import Misread
+from rabta_bots.cards.words import N_, OUTCOMES, VERBS
+from rabta_bots.commands.grammar import Misread, Talk, Verb
 from rabta_bots.commands.judging import Refusal
 from rabta_contract.answers import CommandReason
 from rabta_contract.vocabulary import CommandVerb
@@ -40,6 +40,11 @@ REFUSALS: dict[str, str] = {
     Refusal.NOTHING_TO_CONFIRM: N_("Nothing waits for your confirmation."),
     Refusal.WRONG_CODE: N_("That is not the code of the question."),
     Refusal.CONFIRMATION_EXPIRED: N_("The question has expired. Give the command again."),
+    Refusal.NO_SUCH_FILE: N_("Your posts have had no card of a file of that number."),
+    Refusal.FILE_ABOVE_ROOM: N_(
+        "The class of that file is above the class of this room. Ask in the room of its card."
+    ),
+    Refusal.NO_LINK: N_("e-Office gave no link to this file."),
     Misread.UNKNOWN_COMMAND: N_("I do not understand this. Write help for the commands."),
     Misread.EXTRA_WORDS: N_("This command stands alone. Write the one word, or return <remarks>."),
     Misread.REMARKS_REQUIRED: N_("Say why: return <remarks>."),
@@ -72,10 +77,26 @@ WAITING = N_("e-Office does not answer now. Your command is kept and tried again
 PENDING_LIST = N_("Pending:")
 LANGUAGE_SET = N_("From now on I write in English.")
 HELP = N_(
-    "Reply to a card, or write its number after the command, as in approve #12. "
-    "Commands: approve, return <remarks>, seen, discuss, forward <post>, acknowledge, pending, "
-    "lang ur, lang en, help. Decisions are confirmed with yes <code>."
+    "Reply to a card, or write its number after the command, as in approve #12. Decisions are "
+    "confirmed with yes <code>. Commands:"
 )
+
+# What help lists, in this order; the grammar knows more spellings.
+USAGES: dict[Verb, str] = {
+    CommandVerb.APPROVE: VERBS[CommandVerb.APPROVE],
+    CommandVerb.RETURN: VERBS[CommandVerb.RETURN],
+    CommandVerb.SEEN: VERBS[CommandVerb.SEEN],
+    CommandVerb.DISCUSS: VERBS[CommandVerb.DISCUSS],
+    CommandVerb.FORWARD: VERBS[CommandVerb.FORWARD],
+    CommandVerb.ACKNOWLEDGE: VERBS[CommandVerb.ACKNOWLEDGE],
+    Talk.PENDING: N_("pending"),
+    Talk.HISTORY: N_("history <file>"),
+    Talk.OPEN: N_("open <file>"),
+    Talk.YES: N_("yes <code>"),
+    Talk.NO: N_("no"),
+    Talk.LANG: N_("lang en or lang ur"),
+    Talk.HELP: N_("help"),
+}
 
 # Plain commands for the question; a card's hint shows `return <remarks>` instead.
 PLAIN = {
@@ -124,4 +145,5 @@ def pending_line(number: int, what: str) -> str:
 
 def help_text(language: str) -> str:
     """The commands."""
-    return say(language, HELP)
+    listed = " · ".join(say(language, usage) for usage in USAGES.values())
+    return f"{say(language, HELP)} {listed}"

@@ -5,11 +5,11 @@ Urdu ones, vowel marks and joiners dropped, Eastern digits to 0-9), so that ever
 """
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rabta_bots.spelling import fold
 from rabta_contract.text import clean_text
 from rabta_contract.vocabulary import CommandVerb
 
@@ -18,6 +18,8 @@ class Talk(StrEnum):
     """What is said to the bridge itself; it never reaches e-Office."""
 
     PENDING = "pending"
+    HISTORY = "history"
+    OPEN = "open"
     LANG = "lang"
     HELP = "help"
     YES = "yes"
@@ -34,6 +36,8 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     CommandVerb.FORWARD: ("forward", "mark", "ارسال", "ارسال کریں", "آگے بھیجیں"),
     CommandVerb.ACKNOWLEDGE: ("acknowledge", "ack", "وصول", "وصول ہوا", "موصول"),
     Talk.PENDING: ("pending", "list", "زیر التوا", "باقی"),
+    Talk.HISTORY: ("history", "تاریخ", "سرگزشت"),
+    Talk.OPEN: ("open", "کھولیں", "لنک"),
     Talk.LANG: ("lang", "language", "زبان"),
     Talk.HELP: ("help", "?", "مدد"),
     Talk.YES: ("yes", "confirm", "ہاں", "جی ہاں", "جی"),
@@ -48,6 +52,9 @@ LANGUAGE_WORDS = {
     "urdu": "ur",
     "اردو": "ur",
 }
+
+# These may name a file by its number, which is free text; else the card says which file.
+OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN})
 
 # What e-Office takes as remarks, and room for the verb before them.
 MAX_REMARKS = 2000
@@ -73,7 +80,8 @@ class Said:
     Args:
         verb: What is asked.
         card: The number after `#`, or None.
-        words: Remarks of `return`, post of `forward`, `en`/`ur` of `lang`, code of `yes`.
+        words: Remarks of `return`, post of `forward`, `en`/`ur` of `lang`, code of `yes`, the
+            number of a file.
     """
 
     verb: Verb
@@ -106,17 +114,6 @@ def parse(text: str) -> Said | Misread:
     return _complete(verb, card, rest)
 
 
-def fold(text: str) -> str:
-    """`text` with every spelling of the same word made one."""
-    shapes = unicodedata.normalize("NFKC", text).translate(_SHAPES)
-    kept = (
-        str(unicodedata.decimal(letter)) if unicodedata.category(letter) == "Nd" else letter
-        for letter in shapes
-        if unicodedata.category(letter) not in {"Mn", "Cf", "Cc"} or letter.isspace()
-    )
-    return "".join(kept).casefold()
-
-
 def spoken(body: str, *, reply: bool) -> str:
     """The body without the quotation that older clients put before a reply (spec 1.12, 11.3.1)."""
     if not reply or not body.startswith("> "):
@@ -126,10 +123,6 @@ def spoken(body: str, *, reply: bool) -> str:
     return "" if start is None else "\n".join(lines[start:]).strip()
 
 
-# Arabic letters that keyboards send where Urdu has its own.
-_SHAPES = str.maketrans(
-    {"ي": "ی", "ى": "ی", "ك": "ک", "ه": "ہ", "ة": "ہ", "ۃ": "ہ", "ۂ": "ہ", "أ": "ا"}
-)
 _ZERO_WIDTH_SPACE = "\u200b"
 _TRAILING = ".,:;!۔،؛"
 
@@ -159,6 +152,8 @@ def _verb(folded: list[str]) -> tuple[Verb, int] | None:
 def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
     if len(rest) > MAX_REMARKS:
         return Misread.TOO_LONG
+    if verb in OF_A_FILE:
+        return Said(verb, card, rest)
     if verb not in _WORDS:
         # "approve it on Monday" is not an approval.
         return Misread.EXTRA_WORDS if rest else Said(verb, card)

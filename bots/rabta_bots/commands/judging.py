@@ -35,6 +35,9 @@ class Refusal(StrEnum):
     NOTHING_TO_CONFIRM = "nothing-to-confirm"
     WRONG_CODE = "wrong-code"
     CONFIRMATION_EXPIRED = "confirmation-expired"
+    NO_SUCH_FILE = "no-such-file"
+    FILE_ABOVE_ROOM = "file-above-room"
+    NO_LINK = "no-link"
 
 
 @dataclass(frozen=True, slots=True)

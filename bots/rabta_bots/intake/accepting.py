@@ -175,6 +175,7 @@ def _check_sequence(connection: Connection, event: Event, *, closed: int) -> Non
 def _store(connection: Connection, event: Event, via: str, terms: Terms, now: datetime) -> None:
     grade = event.data.classification
     charge = event.data.charge
+    document = stored_form(event, allowance(terms.policy, grade))
     if event.kind in CHARGES and charge is not None:
         remember_post(connection, charge.post.model_dump(mode="json"))
     store_event(
@@ -187,7 +188,8 @@ def _store(connection: Connection, event: Event, via: str, terms: Terms, now: da
             grade=grade.value,
             digest=_digest(event_bytes(event), terms),
             addressees=addressees(event),
-            document=stored_form(event, allowance(terms.policy, grade)),
+            document=document,
+            file_id=event.file_id if document else None,
         ),
         via,
         now,

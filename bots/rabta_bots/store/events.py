@@ -27,6 +27,7 @@ class StoredEvent:
     digest: str
     addressees: tuple[str, ...]
     document: dict[str, Any]
+    file_id: str | None
 
 
 def closed_mark_name(source: str) -> str:
@@ -97,6 +98,7 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
             digest=event.digest,
             addressees=list(event.addressees),
             event=event.document,
+            about_file=event.file_id,
             via=via,
             state=NEW,
             received_at=now,

@@ -15,13 +15,27 @@ from sqlalchemy import (
     make_url,
     select,
     text,
+    update,
 )
 
 from rabta_bots.clock import Clock
 from rabta_bots.faults import Fault, SettingsError
-from rabta_bots.store.tables import leases, metadata, schema_version
+from rabta_bots.store.files import note_file
+from rabta_bots.store.tables import (
+    events,
+    files,
+    leases,
+    metadata,
+    posts,
+    room_members,
+    room_posts,
+    schema_version,
+    shared_rooms,
+    threads,
+)
+from rabta_contract.event import Event
 
-VERSION = 2
+VERSION = 3
 T = TypeVar("T")
 
 
@@ -38,8 +52,50 @@ def _add_leases_and_rounds(connection: Connection) -> None:
     )
 
 
+def _add_shared_rooms(connection: Connection) -> None:
+    for table in (files, shared_rooms, room_posts, room_members, threads):
+        table.create(connection)
+    for what in (
+        "posts ADD COLUMN section VARCHAR(128)",
+        "eoffice_inbox ADD COLUMN about_file VARCHAR(128)",
+        "outbox_matrix ADD COLUMN address VARCHAR(255)",
+        "outbox_matrix ADD COLUMN draft JSON",
+    ):
+        connection.execute(text(f"ALTER TABLE {what}"))
+    for index in events.indexes:
+        if [column.name for column in index.columns] == ["about_file"]:
+            index.create(connection)
+    _tell_again(connection)
+
+
+def _tell_again(connection: Connection) -> None:
+    """Fill the new columns from the events that were kept, in their order."""
+    query = select(events.c.row, events.c.event, events.c.grade).order_by(
+        events.c.source, events.c.sequence
+    )
+    for row in connection.execute(query).all():
+        data = row.event.get("data", {})
+        post = data.get("charge", {}).get("post", {})
+        if post.get("section"):
+            connection.execute(
+                update(posts)
+                .where(posts.c.post_id == post["post_id"])
+                .values(section=post["section"])
+            )
+        file_id = Event.model_validate(row.event).file_id if row.event else None
+        if file_id is not None:
+            connection.execute(
+                update(events).where(events.c.row == row.row).values(about_file=file_id)
+            )
+        if "file" in data:
+            note_file(connection, data["file"]["file_id"], data["file"]["file_no"], row.grade)
+
+
 # version -> the step that brings a store from the version before to it.
-STEPS: dict[int, Callable[[Connection], None]] = {2: _add_leases_and_rounds}
+STEPS: dict[int, Callable[[Connection], None]] = {
+    2: _add_leases_and_rounds,
+    3: _add_shared_rooms,
+}
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the
 # middle of a transaction, whose locks would keep a standby waiting.

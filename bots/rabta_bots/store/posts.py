@@ -24,6 +24,7 @@ def remember_post(connection: Connection, post: Mapping[str, Any]) -> None:
         "org": post["org"],
         "designation": post["designation"],
         "designation_ur": post.get("designation_ur"),
+        "section": post.get("section"),
     }
     changed = connection.execute(
         update(posts).where(posts.c.post_id == post["post_id"]).values(**values)

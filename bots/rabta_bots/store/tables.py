@@ -118,9 +118,22 @@ events = Table(
     Column("via", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("received_at", Instant, nullable=False),
+    # The file that it is about; null also where nothing of the event may be kept.
+    Column("about_file", String(128), index=True),
     UniqueConstraint("source", "event_id"),
     UniqueConstraint("source", "sequence"),
     Index(None, "state", "source", "sequence"),
+)
+
+# The files that events named, so that an officer can ask for one by its number.
+# folded: the number in the one spelling of `spelling.fold_number`; grade: of the latest event.
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", String(128), primary_key=True),
+    Column("file_no", Text, nullable=False),
+    Column("folded", String(160), nullable=False, index=True),
+    Column("grade", String(16), nullable=False),
 )
 
 posts = Table(
@@ -130,6 +143,7 @@ posts = Table(
     Column("org", String(8), nullable=False),
     Column("designation", Text, nullable=False),
     Column("designation_ur", Text),
+    Column("section", String(128)),
 )
 
 charges = Table(
@@ -162,6 +176,44 @@ rooms = Table(
     Column("room_id", String(255), nullable=False, unique=True),
     Column("holder", String(255)),
     Column("made_at", Instant, nullable=False),
+)
+
+# Rooms of several posts. address: `section/ITT/Admn-II/restricted`, `case/<file>/<class>` and so
+# on (see addresses.py); room_id is null until the room is made. about: what the kind is of.
+shared_rooms = Table(
+    "shared_rooms",
+    metadata,
+    Column("address", String(255), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("about", String(255), nullable=False),
+    Column("room_class", String(32), nullable=False),
+    Column("room_id", String(255), unique=True),
+    Column("made_at", Instant, nullable=False),
+)
+
+# The posts whose holders a case or inter-division room is for; the others follow from `about`.
+room_posts = Table(
+    "shared_room_posts",
+    metadata,
+    Column("address", String(255), ForeignKey("shared_rooms.address"), primary_key=True),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), primary_key=True),
+)
+
+# Whom the bridge has let into a shared room and not put out since.
+room_members = Table(
+    "shared_room_members",
+    metadata,
+    Column("address", String(255), ForeignKey("shared_rooms.address"), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+)
+
+# The thread of a file in a section's room: its first line.
+threads = Table(
+    "threads",
+    metadata,
+    Column("address", String(255), ForeignKey("shared_rooms.address"), primary_key=True),
+    Column("file_id", String(128), primary_key=True),
+    Column("root_id", String(255), nullable=False),
 )
 
 # One card per event and post.
@@ -200,7 +252,9 @@ card_messages = Table(
 )
 
 # What must be sent to Matrix. Within a stream (a file, or a talk in a room) strictly by seq.
-# part: issue | poll | outcome | say. content is fixed at the first attempt and cleared once sent.
+# part: issue | poll | outcome | say, and what is addressed (see `addressed.py`).
+# content is fixed at the first attempt and cleared once sent; so is draft, from which it is made
+# where the row has an address instead of a card.
 # state: pending -> sent | moot | dead; waiting: nobody holds the post;
 # dead -> pending | dropped by an operator.
 outbox = Table(
@@ -212,6 +266,8 @@ outbox = Table(
     Column("part", String(16), nullable=False),
     Column("card_id", Serial, ForeignKey("cards.card_id")),
     Column("key", String(400), nullable=False, unique=True),
+    Column("address", String(255)),
+    Column("draft", JSON),
     Column("room_id", String(255)),
     Column("event_type", String(128)),
     Column("content", JSON),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from rabta_bots.alone import AccountTakenError, Alone
 from rabta_bots.clock import system_clock
-from rabta_bots.commands.processing import PATIENCE
+from rabta_bots.commands.deciding import PATIENCE
 from rabta_bots.faults import SettingsError
 from rabta_bots.logs import log_as_json
 from rabta_bots.matrix import MatrixClient, MatrixError

@@ -1,0 +1,45 @@
+"""Makes a store as an earlier version of the program left it, from one of this version."""
+
+from sqlalchemy import Connection, inspect, text, update
+
+from rabta_bots.store.tables import (
+    files,
+    leases,
+    room_members,
+    room_posts,
+    schema_version,
+    shared_rooms,
+    threads,
+)
+
+
+def _without(connection: Connection, table: str, *columns: str) -> None:
+    for index in inspect(connection).get_indexes(table):
+        if set(index["column_names"]) & set(columns):
+            connection.execute(text(f"DROP INDEX {index['name']}"))
+    for column in columns:
+        connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+
+
+def _back_to_2(connection: Connection) -> None:
+    for table in (threads, room_members, room_posts, shared_rooms, files):
+        table.drop(connection)
+    _without(connection, "posts", "section")
+    _without(connection, "eoffice_inbox", "about_file")
+    _without(connection, "outbox_matrix", "address", "draft")
+
+
+def _back_to_1(connection: Connection) -> None:
+    leases.drop(connection)
+    _without(connection, "commands", "rounds")
+
+
+BACK = {2: _back_to_2, 1: _back_to_1}
+
+
+def back_to(connection: Connection, version: int) -> None:
+    """Undo every step after `version`."""
+    for reached, undo in sorted(BACK.items(), reverse=True):
+        if reached >= version:
+            undo(connection)
+    connection.execute(update(schema_version).values(version=version))
