@@ -125,4 +125,4 @@ class Rooms:
 
     def _set(self, room_id: str, user_id: str, membership: str) -> None:
         with self._store.transaction() as connection:
-            roomstate.set_membership(connection, room_id, user_id, membership)
+            roomstate.set_memberships(connection, room_id, {user_id: membership})

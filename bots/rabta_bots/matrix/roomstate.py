@@ -36,12 +36,13 @@ class Encryption(NamedTuple):
 def take_state(connection: Connection, room_id: str, events: Iterable[Mapping[str, Any]]) -> None:
     """Take in state events of one room, in their order."""
     put_new(connection, tables.room, {"room_id": room_id, "joined": True, "members_known": False})
+    members: dict[str, str] = {}
     for event in events:
         content = mapping(event.get("content"))
         match event.get("type"), event.get("state_key"):
             case "m.room.member", user if is_user_id(user):
                 if content.get("membership") in _MEMBERSHIPS:
-                    set_membership(connection, room_id, user, content["membership"])
+                    members[user] = content["membership"]
             case "m.room.encryption", "":
                 if content.get("algorithm"):
                     _set(connection, room_id, encryption=json.dumps(content))
@@ -50,12 +51,16 @@ def take_state(connection: Connection, room_id: str, events: Iterable[Mapping[st
                     _set(connection, room_id, history_visibility=content["history_visibility"])
             case _:
                 pass
+    set_memberships(connection, room_id, members)
 
 
-def set_membership(connection: Connection, room_id: str, user_id: str, membership: str) -> None:
-    """Set one member."""
-    row = {"room_id": room_id, "user_id": user_id, "membership": membership}
-    put(connection, tables.member, [row])
+def set_memberships(connection: Connection, room_id: str, members: Mapping[str, str]) -> None:
+    """Set members by user id, all in one statement."""
+    rows = [
+        {"room_id": room_id, "user_id": user, "membership": membership}
+        for user, membership in members.items()
+    ]
+    put(connection, tables.member, rows)
 
 
 def set_joined(connection: Connection, room_id: str, *, joined: bool, complete: bool) -> None:

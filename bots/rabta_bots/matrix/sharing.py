@@ -26,12 +26,19 @@ from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
-_BATCH = 40
-"""Devices per transaction and request: about 50 ms of work, then the event loop has its turn."""
+_BATCH = 25
+"""Devices per transaction and request: some 20 ms of work, then the event loop has its turn."""
+_CLAIMED = 250
+"""Devices per claim: its answer is parsed in one piece."""
+_AT_ONCE = 4
+"""Requests with room keys under way at a time."""
 _CLAIM_PATIENCE = timedelta(seconds=10)
 _FIRST_BACKOFF = timedelta(minutes=1)
 _LONGEST_BACKOFF = timedelta(hours=1)
 _ROUNDS = 5
+
+Claimed = dict[tuple[str, str], Any]
+"""User id and device id -> the one-time key object that the server gave, of any shape."""
 
 _log = structlog.get_logger(__name__)
 
@@ -70,23 +77,18 @@ class Sharing:
                 return
             if not todo.serve and not todo.held:
                 raise _nobody(todo, room_id)
-            await self._claim(
-                [
-                    device
-                    for device in todo.serve
-                    if self._state.machine.session_store.get(device.curve25519) is None
-                ]
-            )
-            await self._share(room_id, todo)
+            claimed = await self._claim([one for one in todo.serve if not self._has_session(one)])
+            await self._share(room_id, todo, claimed)
             await self.flush(room_id)
         raise MatrixError("room-keeps-changing", room_id, permanent=False)
 
     async def greet(self, devices: Sequence[Device]) -> None:
         """Start new Olm sessions with devices whose messages we could not read (unwedging)."""
         signed = [one for one in devices if self._worth_trying((one.user_id, one.device_id))]
-        fresh = await self._claim(signed)
+        claimed = await self._claim(signed)
         async with self._state.lock:
             with self._state.transaction() as connection:
+                fresh = self._open(signed, claimed)
                 messages = {
                     device: self._state.machine.encrypt_for(device, "m.dummy", {})
                     for device in fresh
@@ -98,7 +100,7 @@ class Sharing:
         await self.flush("")
 
     async def flush(self, room_id: str) -> None:
-        """Send what is queued, in its order; a repeat has the same transaction id.
+        """Send what is queued; a repeat has the same transaction id.
 
         Raises:
             MatrixError: as `Wire.call`; what a refusal concerned is planned again.
@@ -108,32 +110,42 @@ class Sharing:
             queued = connection.execute(
                 select(table).where(table.c.room_id == room_id).order_by(table.c.position)
             ).all()
-        for row in queued:
-            try:
-                await self._wire.call(
-                    "PUT",
-                    "sendToDevice",
-                    row.event_type,
-                    row.txn_id,
-                    body=row.messages,
-                )
-            except RefusedError:
-                if room_id:
-                    self._state.store.forget_writing_session(room_id)
-                self._dequeue(row.position)
-                raise
-            self._dequeue(row.position)
+        for start in range(0, len(queued), _AT_ONCE):
+            rows = queued[start : start + _AT_ONCE]
+            answers = await asyncio.gather(*map(self._put, rows), return_exceptions=True)
+            self._dequeue(room_id, rows, answers)
+            for fault in answers:
+                if isinstance(fault, BaseException):
+                    raise fault
 
-    def _dequeue(self, position: int) -> None:
+    async def _put(self, row: Any) -> None:
+        path = "sendToDevice", row.event_type, row.txn_id
+        await self._wire.call("PUT", *path, body=row.messages)
+
+    def _dequeue(
+        self, room_id: str, rows: Sequence[Any], answers: Sequence[BaseException | None]
+    ) -> None:
+        """Drop what the server took, and what it will never take."""
+        refused = any(isinstance(one, RefusedError) for one in answers)
+        gone = [
+            row.position
+            for row, answer in zip(rows, answers, strict=True)
+            if answer is None or isinstance(answer, RefusedError)
+        ]
         table = tables.to_device
         with self._state.store.transaction() as connection:
-            connection.execute(delete(table).where(table.c.position == position))
+            connection.execute(delete(table).where(table.c.position.in_(gone)))
+            if refused and room_id:
+                self._state.store.forget_writing_session(room_id)
+
+    def _has_session(self, device: Device) -> bool:
+        return self._state.machine.session_store.get(device.curve25519) is not None
 
     def _worth_trying(self, key: tuple[str, str]) -> bool:
         if key not in self._claims:
             return True
         device = self._state.machine.device(*key)
-        if device and self._state.machine.session_store.get(device.curve25519) is not None:
+        if device and self._has_session(device):
             return True
         return self._state.store.clock() >= self._claims[key][0]
 
@@ -143,50 +155,53 @@ class Sharing:
         wait = min(max(last * 2, at_least), _LONGEST_BACKOFF)
         self._claims[key] = self._state.store.clock() + wait, wait
 
-    async def _claim(self, devices: Sequence[Device]) -> list[Device]:
-        """Claim one-time keys and start Olm sessions; give the devices that have one now."""
-        if not devices:
-            return []
-        wanted: dict[str, dict[str, str]] = {}
-        for device in devices:
-            wanted.setdefault(device.user_id, {})[device.device_id] = "signed_curve25519"
-        answer = await self._wire.call(
-            "POST",
-            "keys",
-            "claim",
-            body={
-                "one_time_keys": wanted,
-                "timeout": int(_CLAIM_PATIENCE.total_seconds() * 1000),
-            },
-            timeout=_CLAIM_PATIENCE * 2,
-        )
-        claimed = mapping(answer.get("one_time_keys"))
+    async def _claim(self, devices: Sequence[Device]) -> Claimed:
+        """Claim a one-time key of each device; those that have none are not in the answer."""
+        found: Claimed = {}
+        for start in range(0, len(devices), _CLAIMED):
+            wanted: dict[str, dict[str, str]] = {}
+            for device in devices[start : start + _CLAIMED]:
+                wanted.setdefault(device.user_id, {})[device.device_id] = "signed_curve25519"
+            answer = await self._wire.call(
+                "POST",
+                "keys",
+                "claim",
+                body={
+                    "one_time_keys": wanted,
+                    "timeout": int(_CLAIM_PATIENCE.total_seconds() * 1000),
+                },
+                timeout=_CLAIM_PATIENCE * 2,
+            )
+            for user, keys in mapping(answer.get("one_time_keys")).items():
+                found.update(((user, device), key) for device, key in mapping(keys).items())
+        return found
+
+    def _open(self, devices: Sequence[Device], claimed: Claimed) -> list[Device]:
+        """Start Olm sessions with the claimed keys; give the devices that have a new one now."""
         opened = []
-        for start in range(0, len(devices), _BATCH):
-            async with self._state.lock:
-                with self._state.transaction():
-                    for device in devices[start : start + _BATCH]:
-                        key = mapping(claimed.get(device.user_id)).get(device.device_id)
-                        if key and self._state.machine.open_session(device, key):
-                            self._claims.pop((device.user_id, device.device_id), None)
-                            opened.append(device)
-                        else:
-                            self._back_off(device)
-                            _log.warning(
-                                "no-olm", user_id=device.user_id, device_id=device.device_id
-                            )
-            await asyncio.sleep(0)
+        for device in devices:
+            name = device.user_id, device.device_id
+            key = claimed.get(name)
+            if key and self._state.machine.open_session(device, key):
+                self._claims.pop(name, None)
+                opened.append(device)
+            else:
+                self._back_off(device)
+                _log.warning("no-olm", user_id=device.user_id, device_id=device.device_id)
         return opened
 
-    async def _share(self, room_id: str, todo: Plan) -> None:
+    async def _share(self, room_id: str, todo: Plan, claimed: Claimed) -> None:
+        """Queue the key for all who may have it, a few devices to a transaction."""
         async with self._state.lock:
             with self._state.transaction() as connection:
                 if todo.rotate:
                     self._rotate(connection, room_id)
                 self._refuse(connection, room_id, todo.refuse, "m.unverified")
             for start in range(0, len(todo.serve), _BATCH):
+                batch = todo.serve[start : start + _BATCH]
                 with self._state.transaction() as connection:
-                    self._serve(connection, room_id, todo.serve[start : start + _BATCH])
+                    self._open([one for one in batch if not self._has_session(one)], claimed)
+                    self._serve(connection, room_id, batch)
                 await asyncio.sleep(0)
 
     def _rotate(self, connection: Connection, room_id: str) -> None:
