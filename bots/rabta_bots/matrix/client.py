@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from rabta_bots.matrix.bundles import KeyBundles
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.identity import OwnIdentity
 from rabta_bots.matrix.inbox import Inbox
@@ -39,6 +40,7 @@ class _Parts:
     inbox: Inbox
     syncing: Syncing
     media: Media
+    bundles: KeyBundles
 
 
 class MatrixClient:
@@ -118,7 +120,9 @@ class MatrixClient:
         await upkeep.publish()
         await identity.establish()
         await syncing.catch_up()
-        return _Parts(trust, rooms, sending, Inbox(state, trust), syncing, Media(wire))
+        media = Media(wire)
+        bundles = KeyBundles(state, trust, sharing, media, identity)
+        return _Parts(trust, rooms, sending, Inbox(state, trust), syncing, media, bundles)
 
     async def sync_forever(self, on_received: Callable[[], None]) -> None:
         """Sync until `stop`, committing crypto state, received rows and sync token together.
@@ -223,8 +227,14 @@ class MatrixClient:
         return await self._started.media.download(file, into, max_bytes)
 
     async def invite(self, room_id: str, user_id: str) -> None:
-        """Invite a user. Already invited or joined is success."""
-        await self._started.rooms.invite(room_id, user_id)
+        """Invite a user, who can read what was said before if the room lets newcomers read it.
+
+        Already invited or joined is success.
+        """
+        parts = self._started
+        if (await parts.rooms.members(room_id)).get(user_id) not in ("join", "invite"):
+            await parts.bundles.offer(room_id, user_id)
+            await parts.rooms.invite(room_id, user_id)
 
     async def kick(self, room_id: str, user_id: str, reason: str) -> None:
         """Remove a user, or take back an invitation. Not being there is success."""

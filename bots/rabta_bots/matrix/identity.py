@@ -87,6 +87,16 @@ class OwnIdentity:
             raise MatrixError("identity-not-ours", "no keys held", permanent=True)
         self._check({u: SigningKey(seed) for u, seed in seeds.items()}, await self._query())
 
+    def device_keys(self) -> dict[str, Any]:
+        """Give our device keys signed by the device and by our self-signing key (MSC4147)."""
+        seeds = self._load()
+        if seeds is None:
+            raise MatrixError("identity-not-ours", "no keys held", permanent=True)
+        keys = self._state.machine.device_keys()
+        signer = SigningKey(seeds["self_signing"])
+        keys["signatures"][self._user_id][signer.key_id] = signer.sign(keys)
+        return keys
+
     # -- the keys we hold -----------------------------------------------------------------------
 
     def _load(self) -> dict[str, bytes] | None:

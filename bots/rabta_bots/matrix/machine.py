@@ -11,15 +11,19 @@ from typing import Any
 
 import structlog
 from nio.crypto import Olm
-from nio.events import OlmEvent, ToDeviceEvent
+from nio.events import OlmEvent, RoomKeyEvent, ToDeviceEvent
 from sqlalchemy.exc import SQLAlchemyError
+from unpaddedbase64 import encode_base64
 
 from rabta_bots.matrix.grammar import is_key, is_room_id, mapping
 from rabta_bots.matrix.sessions import Account, Device, RoomSession
 from rabta_bots.matrix.signing import signed_by
 from rabta_bots.matrix.store import CryptoStore
 
+OLM = "m.olm.v1.curve25519-aes-sha2"
 MEGOLM = "m.megolm.v1.aes-sha2"
+_SHARED_HISTORY = ("shared_history", "org.matrix.msc3061.shared_history")
+"""The flag of a room key (spec v1.19), and as it was called before."""
 
 _log = structlog.get_logger(__name__)
 
@@ -115,6 +119,18 @@ class Machine(Olm):  # type: ignore[misc] # nio ships no types
         self.store.save_inbound_group_session(session)
         self.arrived.add((room_id, session_id))
 
+    def _handle_room_key_event(
+        self, sender: str, sender_key: str, payload: dict[str, Any]
+    ) -> RoomKeyEvent | None:
+        """Keep a room key, and whether its maker lets it be handed on (MSC4268)."""
+        event = super()._handle_room_key_event(sender, sender_key, payload)
+        content = mapping(payload.get("content"))
+        if any(content.get(name) is True for name in _SHARED_HISTORY):
+            room_id, session_id = content.get("room_id"), content.get("session_id")
+            if is_room_id(room_id) and is_key(session_id):
+                self.store.note_shareable(room_id, session_id, sender_key)
+        return event if isinstance(event, RoomKeyEvent) else None
+
     def _handle_forwarded_room_key_event(self, *_: Any) -> None:
         """Take no room key from anybody but its maker: a forwarded one proves no sender."""
 
@@ -170,8 +186,33 @@ class Machine(Olm):  # type: ignore[misc] # nio ships no types
 
     # -- sending --------------------------------------------------------------------------------
 
-    def encrypt_for(self, device: Device, event_type: str, content: Mapping[str, Any]) -> Any:
+    def device_keys(self) -> dict[str, Any]:
+        """Give our device keys as they are published, signed by the device itself."""
+        keys = self.account.identity_keys
+        return self.signed(
+            {
+                "user_id": self.user_id,
+                "device_id": self.device_id,
+                "algorithms": [OLM, MEGOLM],
+                "keys": {f"{kind}:{self.device_id}": key for kind, key in keys.items()},
+            }
+        )
+
+    def signed(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Give an object with our device's signature on it."""
+        key_id = f"ed25519:{self.device_id}"
+        return value | {"signatures": {self.user_id: {key_id: self.sign_json(value)}}}
+
+    def encrypt_for(
+        self, device: Device, event_type: str, content: Mapping[str, Any], **further: Any
+    ) -> dict[str, Any]:
         """Encrypt a to-device event over the newest Olm session with a device.
+
+        Args:
+            device: The recipient.
+            event_type: Of the event inside.
+            content: Of the event inside.
+            further: What else stands beside them, such as `sender_device_keys`.
 
         Raises:
             LookupError: there is no session.
@@ -179,7 +220,24 @@ class Machine(Olm):  # type: ignore[misc] # nio ships no types
         session = self.session_store.get(device.curve25519)
         if session is None:
             raise LookupError(device.device_id)
-        return self._olm_encrypt(session, device, event_type, content)
+        ours = self.account.identity_keys
+        payload = {
+            "type": event_type,
+            "content": content,
+            "sender": self.user_id,
+            "sender_device": self.device_id,
+            "keys": {"ed25519": ours["ed25519"]},
+            "recipient": device.user_id,
+            "recipient_keys": {"ed25519": device.ed25519},
+            **further,
+        }
+        kind, ciphertext = session.encrypt(json.dumps(payload)).to_parts()
+        self.save_session(device.curve25519, session)
+        return {
+            "algorithm": OLM,
+            "sender_key": ours["curve25519"],
+            "ciphertext": {device.curve25519: {"type": kind, "body": encode_base64(ciphertext)}},
+        }
 
     def open_session(self, device: Device, claimed: Any) -> bool:
         """Start an Olm session from a claimed one-time key; tell whether it was a good one."""

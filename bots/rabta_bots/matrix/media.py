@@ -100,9 +100,17 @@ class Media:
     async def upload(self, path: Path) -> EncryptedFile:
         """Encrypt a file on its way up; see `MatrixClient.upload`."""
         size = await asyncio.to_thread(lambda: path.stat().st_size)
+        return await self._upload(_chunks(path), size)
+
+    async def upload_bytes(self, text: bytes) -> EncryptedFile:
+        """Encrypt what must not stand on a disk on its way up."""
+        pieces = (text[at : at + CHUNK_BYTES] for at in range(0, len(text), CHUNK_BYTES))
+        return await self._upload(pieces, len(text))
+
+    async def _upload(self, pieces: Iterator[bytes], size: int) -> EncryptedFile:
         keys: dict[str, Any] = {}
         answer = await self._wire.send_stream(
-            _UPLOAD, _ciphertext(path, keys), size=size, media_type="application/octet-stream"
+            _UPLOAD, _ciphertext(pieces, keys), size=size, media_type="application/octet-stream"
         )
         url = answer.get("content_uri")
         if not isinstance(url, str) or not keys:
@@ -127,9 +135,9 @@ class Media:
         return size
 
 
-async def _ciphertext(path: Path, keys: dict[str, Any]) -> AsyncGenerator[bytes]:
-    """The file's ciphertext chunk by chunk; at its end, `keys` has what reads it."""
-    made = encrypted_attachment_generator(_chunks(path))
+async def _ciphertext(plain: Iterator[bytes], keys: dict[str, Any]) -> AsyncGenerator[bytes]:
+    """The ciphertext chunk by chunk; at its end, `keys` has what reads it."""
+    made = encrypted_attachment_generator(plain)
     while (piece := await asyncio.to_thread(next, made, None)) is not None:
         if isinstance(piece, Mapping):
             keys.update(piece)

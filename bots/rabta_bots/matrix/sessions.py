@@ -44,6 +44,13 @@ class RoomSession(InboundGroupSession):  # type: ignore[misc] # nio ships no typ
         session = vodozemac.InboundGroupSession.from_pickle(pickle, derive_pickle_key(pickle_key))
         return cls("", ed25519, sender_key, room_id, session=session)
 
+    def exported(self) -> str:
+        """Give the key from its first known index on, as a key export carries it (base64)."""
+        exported = self._session.export_at(self._session.first_known_index)
+        if exported is None:
+            raise LookupError(self.id)  # vodozemac has none before the first known index alone
+        return str(exported.to_base64())
+
     def read(self, ciphertext: str) -> tuple[bytes, int]:
         """Give plaintext and message index; raises ValueError on anything malformed."""
         message = self._session.decrypt(vodozemac.MegolmMessage.from_base64(ciphertext))

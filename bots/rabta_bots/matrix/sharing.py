@@ -88,16 +88,38 @@ class Sharing:
         claimed = await self._claim(signed)
         async with self._state.lock:
             with self._state.transaction() as connection:
-                fresh = self._open(signed, claimed)
-                messages = {
-                    device: self._state.machine.encrypt_for(device, "m.dummy", {})
-                    for device in fresh
-                }
-                _queue(connection, "", "m.room.encrypted", list(messages.items()))
+                machine, fresh = self._state.machine, self._open(signed, claimed)
+                messages = [(one, machine.encrypt_for(one, "m.dummy", {})) for one in fresh]
+                _queue(connection, "", "m.room.encrypted", messages)
         for device in signed:
             # Not more than one new session an hour, whatever is thrown at us.
             self._back_off(device, _LONGEST_BACKOFF)
         await self.flush("")
+
+    async def write_to(
+        self, devices: Sequence[Device], event_type: str, content: Mapping[str, Any], **further: Any
+    ) -> list[Device]:
+        """Send an Olm letter to devices, and give those for which it was encrypted.
+
+        Args:
+            devices: Signed ones; who may have what is in it, the caller has judged.
+            event_type: Of the event inside.
+            content: Of the event inside.
+            further: What else stands beside them.
+
+        Raises:
+            MatrixError: as `Wire.call`; what is queued then goes out with the next letters.
+        """
+        claimed = await self._claim([one for one in devices if not self._has_session(one)])
+        async with self._state.lock:
+            with self._state.transaction() as connection:
+                self._open([one for one in devices if not self._has_session(one)], claimed)
+                reached = [one for one in devices if self._has_session(one)]
+                encrypt = self._state.machine.encrypt_for
+                messages = [(one, encrypt(one, event_type, content, **further)) for one in reached]
+                _queue(connection, "", "m.room.encrypted", messages)
+        await self.flush("")
+        return reached
 
     async def flush(self, room_id: str) -> None:
         """Send what is queued; a repeat has the same transaction id.
@@ -220,6 +242,8 @@ class Sharing:
         self._state.machine.create_group_session(
             keys["curve25519"], keys["ed25519"], room_id, session.id, session.key
         )
+        if session.shared_history:
+            store.note_shareable(room_id, session.id, keys["curve25519"])
 
     def _serve(self, connection: Connection, room_id: str, devices: Sequence[Device]) -> None:
         session = self._session(room_id)

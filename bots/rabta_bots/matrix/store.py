@@ -13,7 +13,7 @@ from typing import Any
 from nio.crypto import DeviceStore, GroupSessionStore, SessionStore
 from nio.crypto.device import TrustState
 from nio.crypto.sessions import Session
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, Row, delete, select, tuple_, update
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
@@ -147,17 +147,51 @@ class CryptoStore:
             for row in connection.execute(
                 select(table).where(table.c.room_id == room_id, table.c.session_id == session_id)
             ):
-                found.setdefault(
-                    row.sender_key,
-                    RoomSession.restore(
-                        row.pickle,
-                        self.seal.pickle_key,
-                        ed25519=row.ed25519,
-                        sender_key=row.sender_key,
-                        room_id=room_id,
-                    ),
-                )
+                found.setdefault(row.sender_key, self._room_session(row))
         return list(found.values())
+
+    def note_shareable(self, room_id: str, session_id: str, sender_key: str) -> None:
+        """Note that the maker of a room key lets it be handed to people invited later."""
+        row = {"room_id": room_id, "session_id": session_id, "sender_key": sender_key}
+        with self.transaction() as connection:
+            put(connection, tables.shareable_session, [row])
+
+    def room_history(
+        self, room_id: str, after: tuple[str, str], limit: int
+    ) -> list[tuple[RoomSession, bool]]:
+        """Give a page of a room's reading sessions, each with whether it may be handed on.
+
+        Args:
+            room_id: The room.
+            after: Session id and sender key of the last one of the page before.
+            limit: At most so many.
+        """
+        table, shareable = tables.inbound_session, tables.shareable_session
+        place = table.c.session_id, table.c.sender_key
+        same = (
+            (shareable.c.room_id == table.c.room_id)
+            & (shareable.c.session_id == table.c.session_id)
+            & (shareable.c.sender_key == table.c.sender_key)
+        )
+        query = (
+            select(table, shareable.c.room_id.is_not(None).label("shareable"))
+            .join_from(table, shareable, same, isouter=True)
+            .where(table.c.room_id == room_id, tuple_(*place) > after)
+            .order_by(*place)
+            .limit(limit)
+        )
+        with self.transaction() as connection:
+            rows = connection.execute(query).all()
+        return [(self._room_session(row), bool(row.shareable)) for row in rows]
+
+    def _room_session(self, row: Row[Any]) -> RoomSession:
+        return RoomSession.restore(
+            row.pickle,
+            self.seal.pickle_key,
+            ed25519=row.ed25519,
+            sender_key=row.sender_key,
+            room_id=row.room_id,
+        )
 
     def load_writing_session(self, room_id: str) -> WritingSession | None:
         """Give our own session of a room, or None."""

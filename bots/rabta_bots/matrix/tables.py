@@ -53,6 +53,15 @@ inbound_session = Table(
     Column("first_index", BigInteger, nullable=False),
 )
 
+shareable_session = Table(
+    "matrix_shareable_session",
+    metadata,
+    # Keys whose maker said `shared_history`: only these are handed to people invited later.
+    Column("room_id", Text, primary_key=True),
+    Column("session_id", String(64), primary_key=True),
+    Column("sender_key", String(64), primary_key=True),
+)
+
 outbound_session = Table(
     "matrix_outbound_session",
     metadata,

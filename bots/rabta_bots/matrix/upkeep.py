@@ -99,33 +99,18 @@ class Upkeep:
             machine.save_account()
             body: dict[str, Any] = {
                 "one_time_keys": {
-                    f"{_CURVE}:{key_id}": self._signed({"key": key})
+                    f"{_CURVE}:{key_id}": machine.signed({"key": key})
                     for key_id, key in account.one_time_keys["curve25519"].items()
                 }
             }
             if (made := account.unpublished_fallback_key()) is not None:
                 key_id, key = made
                 body["fallback_keys"] = {
-                    f"{_CURVE}:{key_id}": self._signed({"key": key, "fallback": True})
+                    f"{_CURVE}:{key_id}": machine.signed({"key": key, "fallback": True})
                 }
             if not account.shared:
-                body["device_keys"] = self._signed(
-                    {
-                        "user_id": self._state.user_id,
-                        "device_id": self._state.device_id,
-                        "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
-                        "keys": {
-                            f"{kind}:{self._state.device_id}": key
-                            for kind, key in account.identity_keys.items()
-                        },
-                    }
-                )
+                body["device_keys"] = machine.device_keys()
         return body
-
-    def _signed(self, value: dict[str, Any]) -> dict[str, Any]:
-        signature = self._state.machine.sign_json(value)
-        key_id = f"ed25519:{self._state.device_id}"
-        return value | {"signatures": {self._state.user_id: {key_id: signature}}}
 
     async def refresh(self) -> None:
         """Ask for the devices of everybody whose list changed."""

@@ -66,6 +66,8 @@ class Officer:
         self.sessions: dict[str, list[olm.Session]] = {}
         self.room_keys: dict[str, olm.InboundGroupSession] = {}
         self.room_key_contents: list[dict[str, Any]] = []
+        self.letters: list[dict[str, Any]] = []
+        """What came over Olm and is no room key, decrypted whole."""
         self.withheld: list[dict[str, Any]] = []
         self.timeline: list[dict[str, Any]] = []
         self.outbound: dict[str, olm.OutboundGroupSession] = {}
@@ -217,6 +219,8 @@ class Officer:
             inner = payload["content"]
             self.room_key_contents.append(inner)
             self.room_keys[inner["session_id"]] = olm.InboundGroupSession(inner["session_key"])
+        else:
+            self.letters.append(payload)
 
     def read(self, told: dict[str, Any]) -> dict[str, Any] | None:
         """The decrypted event, or None when the key is not there."""
