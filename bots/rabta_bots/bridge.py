@@ -15,6 +15,7 @@ from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.commands.dispatching import Dispatcher
 from rabta_bots.commands.processing import Processing, four_digits
+from rabta_bots.commands.raising import Raising
 from rabta_bots.commands.reader import Reader
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
@@ -130,6 +131,9 @@ class Bridge:
             desk=self._eoffice.desk,
             composer=self._composer,
             metrics=self.metrics,
+        )
+        self._raising = Raising(
+            chat=chat, engine=engine, clock=clock, directory=lambda: self._directory.current
         )
         look = settings.poll_interval_seconds
         self._watching = Worker("watching", self._watch, WATCH_SECONDS)
@@ -270,7 +274,7 @@ class Bridge:
         return bool(read)
 
     async def _carry(self) -> bool:
-        settled = await self._dispatcher.dispatch_due()
+        settled = await self._dispatcher.dispatch_due() + await self._raising.carry_due()
         if settled:
             self._sending.wake()
         return bool(settled)

@@ -56,5 +56,11 @@ class Chat(Protocol):
     async def kick(self, room_id: str, user_id: str, reason: str) -> None:
         """Remove; not there is success."""
 
+    async def raise_class(self, room: str, room_class: str, *, officer: str) -> str:
+        """Have the homeserver label a room as the officer; gives the class before."""
+
+    async def leave_as_guest(self, room_id: str) -> bool:
+        """Leave a room of other people's that we were invited to; False for any other."""
+
     async def members(self, room_id: str) -> dict[str, str]:
         """User id to membership."""

@@ -119,6 +119,8 @@ class Office:
                 "password_file": str(self.bot_password_file),
                 "store_key_file": str(self.bridge_directory / "store.key"),
                 "recovery_key_file": str(self.bridge_directory / "recovery-key"),
+                # People of its own ministry may talk to it, and take it into a room for `class`.
+                "allowed_inviters": [f":{user_id.partition(':')[2]}"],
             },
             "policy_file": str(policy.policy),
             "authority_file": str(policy.authority),

@@ -49,6 +49,9 @@ class Recorder:
     classes: dict[str, str] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     kicked: list[tuple[str, str]] = field(default_factory=list)
+    raised: list[tuple[str, str, str]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    raise_failures: list[MatrixError] = field(default_factory=list)
     failures: list[MatrixError] = field(default_factory=list)
     start_failures: list[MatrixError] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
@@ -135,6 +138,16 @@ class Recorder:
     async def kick(self, room_id: str, user_id: str, reason: str) -> None:
         self.rooms[room_id][user_id] = "leave"
         self.kicked.append((room_id, user_id))
+
+    async def raise_class(self, room: str, room_class: str, *, officer: str) -> str:
+        self.raised.append((room, room_class, officer))
+        if self.raise_failures:
+            raise self.raise_failures.pop(0)
+        return "restricted"
+
+    async def leave_as_guest(self, room_id: str) -> bool:
+        self.left.append(room_id)
+        return True
 
     async def members(self, room_id: str) -> dict[str, str]:
         return dict(self.rooms[room_id])

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from rabta_bots.cards.wording import say
-from rabta_bots.cards.words import N_, OUTCOMES, VERBS
+from rabta_bots.cards.words import GRADES, N_, OUTCOMES, VERBS
 from rabta_bots.commands.grammar import Misread, Talk, Verb
-from rabta_bots.commands.judging import Refusal
+from rabta_bots.commands.judging import ClassRefusal, Refusal
 from rabta_contract.answers import CommandReason
-from rabta_contract.vocabulary import CommandVerb
+from rabta_contract.vocabulary import CommandVerb, Grade
 
 REFUSALS: dict[str, str] = {
     Refusal.NOT_ENCRYPTED: N_("Your message was not encrypted; only encrypted messages count."),
@@ -63,9 +63,38 @@ REFUSALS: dict[str, str] = {
     CommandReason.STALE_TIMESTAMP: N_("The clocks of e-Office and of this bridge differ."),
     CommandReason.TOO_LARGE: N_("This is too long for e-Office."),
     CommandReason.IDEMPOTENCY_KEY_REUSED: N_("e-Office has seen this command before as another."),
+    Misread.CLASS_REQUIRED: N_(
+        "Say which class, and which room where it is another: class confidential, or "
+        "class confidential #room:server."
+    ),
+    ClassRefusal.CLASS_UNKNOWN: N_("Rooms have no such class."),
+    ClassRefusal.LABEL_LOWERED: N_(
+        "A room's class can be raised but not lowered. Make a new room of the lower class."
+    ),
+    ClassRefusal.NOT_IN_ROOM: N_(
+        "You are in no such room. Give its address (#...) or its id (!...)."
+    ),
+    ClassRefusal.NO_POWER_TO_RAISE: N_(
+        "You have not the power in that room to change its class. Ask somebody who has."
+    ),
+    ClassRefusal.NO_POLICY: N_(
+        "The homeserver holds no signed policy now. Tell its administrator."
+    ),
+    ClassRefusal.DOOR_REFUSED: N_(
+        "The homeserver does not take this command from me. Tell its administrator."
+    ),
+    ClassRefusal.HOMESERVER_UNREACHABLE: N_(
+        "The homeserver did not answer for a day. Give the command again."
+    ),
     "eoffice-unreachable": N_(
         "e-Office could not be reached. Look there whether your command was carried out."
     ),
+}
+
+# Rooms have the names of the grades that may be spoken of in them.
+CLASSES = {
+    grade.value.lower(): GRADES[grade]
+    for grade in (Grade.UNCLASSIFIED, Grade.RESTRICTED, Grade.CONFIDENTIAL)
 }
 
 NOT_DONE = N_("Not done.")
@@ -75,6 +104,9 @@ CANCELLED = N_("Cancelled; nothing was sent to e-Office.")
 SENT = N_("Sent to e-Office.")
 WAITING = N_("e-Office does not answer now. Your command is kept and tried again.")
 PENDING_LIST = N_("Pending:")
+RAISED_HERE = N_("Done. The class of this room is now {room_class}; it cannot be lowered again.")
+RAISED = N_("Done. The class of {room} is now {room_class}; it cannot be lowered again.")
+RAISED_ALREADY = N_("The class of that room is {room_class} already.")
 LANGUAGE_SET = N_("From now on I write in English.")
 HELP = N_(
     "Reply to a card, or write its number after the command, as in approve #12. Decisions are "
@@ -92,6 +124,7 @@ USAGES: dict[Verb, str] = {
     Talk.PENDING: N_("pending"),
     Talk.HISTORY: N_("history <file>"),
     Talk.OPEN: N_("open <file>"),
+    Talk.CLASS: N_("class <class> <room>"),
     Talk.YES: N_("yes <code>"),
     Talk.NO: N_("no"),
     Talk.LANG: N_("lang en or lang ur"),
@@ -136,6 +169,14 @@ def outcome(language: str, result: str, number: str, note_para: int | None) -> s
     if note_para is None:
         return sentence
     return f"{sentence} ({say(language, N_('para {para}'), para=f'{note_para}/N')})"
+
+
+def raised(language: str, room: str, room_class: str, before: str) -> str:
+    """What became of a room's class; `room` as the officer named it, "" for the talk's own."""
+    name = say(language, CLASSES[room_class]) if room_class in CLASSES else room_class
+    if room_class == before:
+        return say(language, RAISED_ALREADY, room_class=name)
+    return say(language, RAISED if room else RAISED_HERE, room=room, room_class=name)
 
 
 def pending_line(number: int, what: str) -> str:

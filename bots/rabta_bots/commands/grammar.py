@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote
 
 from rabta_bots.spelling import fold
 from rabta_contract.text import clean_text
@@ -20,6 +21,7 @@ class Talk(StrEnum):
     PENDING = "pending"
     HISTORY = "history"
     OPEN = "open"
+    CLASS = "class"
     LANG = "lang"
     HELP = "help"
     YES = "yes"
@@ -38,6 +40,7 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     Talk.PENDING: ("pending", "list", "زیر التوا", "باقی"),
     Talk.HISTORY: ("history", "تاریخ", "سرگزشت"),
     Talk.OPEN: ("open", "کھولیں", "لنک"),
+    Talk.CLASS: ("class", "درجہ", "درجہ بندی"),
     Talk.LANG: ("lang", "language", "زبان"),
     Talk.HELP: ("help", "?", "مدد"),
     Talk.YES: ("yes", "confirm", "ہاں", "جی ہاں", "جی"),
@@ -51,6 +54,16 @@ LANGUAGE_WORDS = {
     "ur": "ur",
     "urdu": "ur",
     "اردو": "ur",
+}
+
+# Spellings of the classes of rooms; another word is handed on as it is, folded.
+CLASS_WORDS = {
+    "غیر درجہ بند": "unclassified",
+    "محدود": "restricted",
+    "صیغۂ راز": "confidential",
+    "راز": "confidential",
+    "خفیہ": "secret",
+    "انتہائی خفیہ": "top-secret",
 }
 
 # These may name a file by its number, which is free text; else the card says which file.
@@ -69,6 +82,7 @@ class Misread(StrEnum):
     REMARKS_REQUIRED = "remarks-required"
     POST_REQUIRED = "post-required"
     LANGUAGE_REQUIRED = "language-required"
+    CLASS_REQUIRED = "class-required"
     CODE_REQUIRED = "code-required"
     TOO_LONG = "too-long"
 
@@ -81,7 +95,7 @@ class Said:
         verb: What is asked.
         card: The number after `#`, or None.
         words: Remarks of `return`, post of `forward`, `en`/`ur` of `lang`, code of `yes`, the
-            number of a file.
+            number of a file, class of `class` and, after a space, the room where one was named.
     """
 
     verb: Verb
@@ -137,6 +151,10 @@ _TABLE: dict[tuple[str, ...], Verb] = {
     for verb, spellings in SPELLINGS.items()
     for spelling in spellings
 }
+_CLASSES = {
+    " ".join(_word(word) for word in spelling.split()): room_class
+    for spelling, room_class in CLASS_WORDS.items()
+}
 _LONGEST_SPELLING = max(len(words) for words in _TABLE)
 
 
@@ -170,6 +188,22 @@ def _language(rest: str) -> str:
     return LANGUAGE_WORDS.get(fold(rest), "")
 
 
+def _class_and_room(rest: str) -> str:
+    """`confidential`, or `confidential #budget:itt.gov.test`."""
+    words = rest.split()
+    room = _room(words[-1]) if words else ""
+    spelled = " ".join(_word(word) for word in (words[:-1] if room else words))
+    room_class = _CLASSES.get(spelled, spelled if re.fullmatch(r"[a-z-]{1,32}", spelled) else "")
+    return f"{room_class} {room}".strip() if room_class else ""
+
+
+def _room(word: str) -> str:
+    """The room id or alias that a word is, or that a link of matrix.to leads to; else ""."""
+    link = re.fullmatch(r"https://matrix\.to/#/([^/?]+)(?:\?.*)?", word)
+    room = unquote(link.group(1)) if link else word
+    return room if re.fullmatch(r"![^\s]{1,254}|#[^\s:]+:[^\s]+", room) else ""
+
+
 def _code(rest: str) -> str:
     return code if re.fullmatch(r"\d{4}", code := fold(rest)) else ""
 
@@ -178,6 +212,7 @@ def _code(rest: str) -> str:
 _WORDS: dict[Verb, tuple[Callable[[str], str], Misread]] = {
     CommandVerb.RETURN: (str.strip, Misread.REMARKS_REQUIRED),
     CommandVerb.FORWARD: (_one_word, Misread.POST_REQUIRED),
+    Talk.CLASS: (_class_and_room, Misread.CLASS_REQUIRED),
     Talk.LANG: (_language, Misread.LANGUAGE_REQUIRED),
     Talk.YES: (_code, Misread.CODE_REQUIRED),
 }

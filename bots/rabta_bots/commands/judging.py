@@ -40,6 +40,18 @@ class Refusal(StrEnum):
     NO_LINK = "no-link"
 
 
+class ClassRefusal(StrEnum):
+    """Why a room's class is not raised, in the door's words where it was the door that refused."""
+
+    CLASS_UNKNOWN = "class-unknown"
+    LABEL_LOWERED = "label-lowered"
+    NOT_IN_ROOM = "not-in-room"
+    NO_POWER_TO_RAISE = "no-power-to-raise"
+    NO_POLICY = "no-policy"
+    DOOR_REFUSED = "door-refused"
+    HOMESERVER_UNREACHABLE = "homeserver-unreachable"
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """The outside of a received message: what is known before its words are read.

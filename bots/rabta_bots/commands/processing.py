@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from rabta_bots.commands import deciding, papers, talking
+from rabta_bots.commands import deciding, papers, raising, talking
 from rabta_bots.commands.conversation import Conversation, Desk
 from rabta_bots.commands.finding import holds
 from rabta_bots.commands.grammar import Misread, Said, Talk, Verb
@@ -28,6 +28,7 @@ ANYWHERE: Mapping[Verb, Callable[[Conversation, Officer, Said], str]] = {
     Talk.HELP: talking.give_help,
     Talk.LANG: talking.set_language,
     Talk.PENDING: talking.list_pending,
+    Talk.CLASS: raising.ask_for_class,
 }
 
 # Taken in the room of a post, from whoever holds the post now.

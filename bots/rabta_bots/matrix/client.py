@@ -240,6 +240,23 @@ class MatrixClient:
         """Remove a user, or take back an invitation. Not being there is success."""
         await self._started.rooms.kick(room_id, user_id, reason)
 
+    async def raise_class(self, room: str, room_class: str, *, officer: str) -> str:
+        """Have the homeserver's door label a room in an officer's name; give the class before.
+
+        Args:
+            room: Room id, or an alias of the officer's server.
+            room_class: A class of the policy.
+            officer: Matrix user who said so, in an encrypted message of a signed device.
+
+        Raises:
+            MatrixError: permanent, with the door's reason code; `door-refused` where it gave none.
+        """
+        return await self._started.rooms.raise_class(room, room_class, officer=officer)
+
+    async def leave_as_guest(self, room_id: str) -> bool:
+        """Leave a room of other people's; False where it is ours, or a talk with one person."""
+        return await self._started.rooms.leave_as_guest(room_id, self.user_id)
+
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership (`join`, `invite`, `leave`, `ban`, `knock`)."""
         return await self._started.rooms.members(room_id)

@@ -7,10 +7,13 @@ from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_event_id, is_room_id, objects
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.store import CryptoStore
-from rabta_bots.matrix.wire import Wire
+from rabta_bots.matrix.wire import RefusedError, Wire
 
 ROOM_CLASS = "org.rabta.room.class"
 """The label of a room, in `m.room.create` and as a state event; the door reads it."""
+
+_COMPANY = 2
+"""So many others, and a room is no talk with us alone."""
 
 
 class Rooms:
@@ -115,6 +118,34 @@ class Rooms:
     async def leave(self, room_id: str) -> None:
         """Turn an invitation down, or leave."""
         await self._wire.call("POST", "rooms", room_id, "leave", body={})
+
+    async def raise_class(self, room: str, room_class: str, *, officer: str) -> str:
+        """Have the door label a room in an officer's name; see `MatrixClient.raise_class`."""
+        asked = {"officer": officer, "room": room, "class": room_class}
+        try:
+            answer = await self._wire.call(
+                "POST", "rabta", "room_class", body=asked, root="/_synapse/client"
+            )
+        except RefusedError as refused:
+            if refused.reason == "token-refused":
+                raise
+            reason = str(refused.body.get("org.rabta.reason", "door-refused"))
+            raise MatrixError(reason, refused.detail, permanent=True) from refused
+        return str(answer.get("before"))
+
+    async def leave_as_guest(self, room_id: str, user_id: str) -> bool:
+        """Leave a room of other people's; see `MatrixClient.leave_as_guest`."""
+        members = await self.members(room_id)
+        others = [who for who, held in members.items() if held in ("join", "invite")]
+        if len(set(others) - {user_id}) < _COMPANY or members.get(user_id) != "join":
+            return False
+        create = await self._wire.call(
+            "GET", "rooms", room_id, "state", "m.room.create", query={"format": "event"}
+        )
+        if create.get("sender") == user_id:
+            return False
+        await self.leave(room_id)
+        return True
 
     async def _learn(self, room_id: str) -> None:
         """Take in a room's whole state from the server."""

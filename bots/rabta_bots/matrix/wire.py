@@ -14,6 +14,8 @@ import aiohttp
 
 from rabta_bots.matrix.errors import MatrixError
 
+CLIENT_API = "/_matrix/client/v3"
+
 _OK = 200
 _TOO_MANY_REQUESTS = 429
 _UNAUTHORISED = 401
@@ -80,15 +82,17 @@ class Wire:
         body: Mapping[str, Any] | str | None = None,
         query: Mapping[str, str] | None = None,
         timeout: timedelta = timedelta(seconds=30),  # noqa: ASYNC109 - a bound per request
+        root: str = CLIENT_API,
     ) -> dict[str, Any]:
         """Make one call and give its JSON object; an array comes under the key `array`.
 
         Args:
             method: HTTP method.
-            path: Segments after `/_matrix/client/v3`, each quoted here.
+            path: Segments after `root`, each quoted here.
             body: A JSON object, or the exact text to send.
             query: Query parameters.
             timeout: Bound of one attempt.
+            root: What the path begins with.
 
         Raises:
             RefusedError: a 4xx answer.
@@ -97,7 +101,7 @@ class Wire:
         """
         waited = timedelta(0)
         while True:
-            status, answer = await self._attempt(method, path, body, query, timeout)
+            status, answer = await self._attempt(method, (root, *path), body, query, timeout)
             if status == _TOO_MANY_REQUESTS:
                 waited += _retry_after(answer)
                 if waited <= _RATE_LIMIT_PATIENCE:
@@ -151,7 +155,8 @@ class Wire:
         query: Mapping[str, str] | None,
         timeout: timedelta,  # noqa: ASYNC109 - handed to aiohttp
     ) -> tuple[int, dict[str, Any]]:
-        quoted = "/".join(["/_matrix/client/v3", *(quote(part, safe="") for part in path)])
+        root, *parts = path
+        quoted = "/".join([root, *(quote(part, safe="") for part in parts)])
         data = body if body is None or isinstance(body, str) else json.dumps(body)
         headers = {"Content-Type": "application/json"}
         bound = aiohttp.ClientTimeout(total=timeout.total_seconds())

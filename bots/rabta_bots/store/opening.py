@@ -22,6 +22,7 @@ from rabta_bots.clock import Clock
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.store.files import note_file
 from rabta_bots.store.tables import (
+    class_commands,
     events,
     files,
     leases,
@@ -35,7 +36,7 @@ from rabta_bots.store.tables import (
 )
 from rabta_contract.event import Event
 
-VERSION = 3
+VERSION = 4
 T = TypeVar("T")
 
 
@@ -91,10 +92,15 @@ def _tell_again(connection: Connection) -> None:
             note_file(connection, data["file"]["file_id"], data["file"]["file_no"], row.grade)
 
 
+def _add_class_commands(connection: Connection) -> None:
+    class_commands.create(connection)
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
     3: _add_shared_rooms,
+    4: _add_class_commands,
 }
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the

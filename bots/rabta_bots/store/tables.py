@@ -311,6 +311,25 @@ commands = Table(
     Index(None, "state", "next_at"),
 )
 
+# A room's class that an officer told the bridge to raise, on its way to the homeserver.
+# room: as it was named; null for the room that it was said in.
+# state: queued -> answered (the answer stands in the outbox) -> ended.
+class_commands = Table(
+    "class_commands",
+    metadata,
+    Column("asked_by", String(255), primary_key=True),
+    Column("said_in", String(255), nullable=False),
+    Column("room", String(255)),
+    Column("room_class", String(32), nullable=False),
+    Column("matrix_user", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("give_up_at", Instant, nullable=False),
+    Column("reason", String(64)),
+    Index(None, "state", "next_at"),
+)
+
 # Who did what, with a stable reason code and never any content.
 audit = Table(
     "audit",
