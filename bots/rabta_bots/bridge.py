@@ -17,6 +17,7 @@ from rabta_bots.commands.dispatching import Dispatcher
 from rabta_bots.commands.processing import Processing, four_digits
 from rabta_bots.commands.raising import Raising
 from rabta_bots.commands.reader import Reader
+from rabta_bots.commands.unreadable import Unreadable
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
 from rabta_bots.faults import SettingsError
@@ -114,6 +115,13 @@ class Bridge:
             processing=lambda: Processing(
                 self._composer(), chat.user_id, settings.confirmation_window, make_code
             ),
+        )
+        self._unreadable = Unreadable(
+            chat=chat,
+            engine=engine,
+            metrics=self.metrics,
+            composer=self._composer,
+            after=settings.unreadable_after,
         )
         self._rooms = PostRooms(chat, engine, clock, lambda: self._directory.current)
         self._sender = Sender(
@@ -268,6 +276,7 @@ class Bridge:
 
     async def _read(self) -> bool:
         read = await self._reader.read_all()
+        read += await self._unreadable.tell_all()
         if read:
             self._sending.wake()
             self._carrying.wake()

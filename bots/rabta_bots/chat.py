@@ -1,12 +1,13 @@
 """What the pipeline needs of a Matrix client; `rabta_bots.matrix` has it, a recorder in tests."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import EncryptedFile, Received
+from rabta_bots.matrix import EncryptedFile, Received, Undecryptable
 
 
 class Chat(Protocol):
@@ -28,6 +29,12 @@ class Chat(Protocol):
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, in the caller's transaction."""
+
+    def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
+        """The events that could not be read for so long, and were not given up."""
+
+    def give_up(self, event_id: str, connection: Connection) -> None:
+        """Let such an event be void, in the caller's transaction: its sender was told."""
 
     async def create_room(
         self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False

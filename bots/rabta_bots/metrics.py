@@ -33,6 +33,13 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.unreadable = Counter(
+            "rabta_bridge_unreadable",
+            "Messages from rooms whose key never came, by whether their sender was told (told, "
+            "ignored).",
+            ["result"],
+            registry=self.registry,
+        )
         self.dispatches = Counter(
             "rabta_bridge_dispatches",
             "Commands to e-Office, by result (done, refused, again, lost).",

@@ -132,6 +132,7 @@ class Settings(BaseModel):
         sources: CloudEvents sources it takes; by default `/eoffice/<organisation>`.
         card_lifetime_hours: After it, a card takes no command.
         confirmation_minutes: How long a question "Confirm: ..." stays open.
+        unreadable_minutes: How long a message without a key waits before its sender is told.
         polls: Offer an encrypted poll beside each card that can be decided.
         timezone: In which the cards print dates.
         poll_interval_seconds: How often the loops look by themselves, beside being woken.
@@ -153,6 +154,7 @@ class Settings(BaseModel):
     intake: Intake = Intake()
     card_lifetime_hours: Annotated[int, Field(ge=1)] = 72
     confirmation_minutes: Annotated[int, Field(ge=1, le=120)] = 10
+    unreadable_minutes: Annotated[int, Field(ge=1, le=60)] = 5
     polls: bool = False
     timezone: str = "Asia/Karachi"
     poll_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
@@ -176,6 +178,11 @@ class Settings(BaseModel):
     def card_lifetime(self) -> timedelta:
         """How long a card takes commands."""
         return timedelta(hours=self.card_lifetime_hours)
+
+    @property
+    def unreadable_after(self) -> timedelta:
+        """How long a message without a key waits before its sender is told."""
+        return timedelta(minutes=self.unreadable_minutes)
 
     @property
     def confirmation_window(self) -> timedelta:

@@ -7,12 +7,13 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import EncryptedFile, MatrixError, Received, SenderTrust
+from rabta_bots.matrix import EncryptedFile, MatrixError, Received, SenderTrust, Undecryptable
 
 BOT = "@rabta:itt.gov.test"
 
@@ -54,6 +55,9 @@ class Recorder:
     raise_failures: list[MatrixError] = field(default_factory=list)
     failures: list[MatrixError] = field(default_factory=list)
     start_failures: list[MatrixError] = field(default_factory=list)
+    unread: dict[str, Undecryptable] = field(default_factory=dict)
+    """Messages that could not be read for minutes, by event id."""
+    given_up: list[Undecryptable] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded, in clear, by its mxc: (a recorder encrypts nothing)."""
 
@@ -79,6 +83,12 @@ class Recorder:
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         self._inbox.pop(event_id, None)
+
+    def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
+        return list(self.unread.values())
+
+    def give_up(self, event_id: str, connection: Connection) -> None:
+        self.given_up.append(self.unread.pop(event_id))
 
     async def create_room(
         self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False

@@ -11,6 +11,9 @@ from rabta_contract.vocabulary import CommandVerb, Grade
 
 REFUSALS: dict[str, str] = {
     Refusal.NOT_ENCRYPTED: N_("Your message was not encrypted; only encrypted messages count."),
+    Refusal.UNREADABLE: N_(
+        "I could not read your message: its key has not reached me. Please send it again."
+    ),
     Refusal.UNSIGNED_DEVICE: N_(
         "Your device is not verified. Verify it with your recovery key, then write again."
     ),

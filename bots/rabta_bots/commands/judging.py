@@ -12,6 +12,7 @@ class Refusal(StrEnum):
     """Why a command is not carried out; `answers.py` has a sentence for each."""
 
     NOT_ENCRYPTED = "not-encrypted"
+    UNREADABLE = "unreadable"
     UNSIGNED_DEVICE = "unsigned-device"
     UNKNOWN_DEVICE = "unknown-device"
     CHANGED_IDENTITY = "changed-identity"

@@ -160,6 +160,14 @@ class MatrixClient:
         """Give the events that still can not be read, and have been so for `older_than`."""
         return self._started.inbox.undecryptable(older_than)
 
+    def give_up(self, event_id: str, connection: Connection) -> None:
+        """Let an undecryptable event be void, in the transaction that tells its sender so.
+
+        Should its key come after all, the event is not received: its sender was asked to write
+        again, and nobody wants a command twice. Its ciphertext stays known, against replays.
+        """
+        self._started.inbox.give_up(event_id, connection)
+
     async def create_room(
         self,
         *,

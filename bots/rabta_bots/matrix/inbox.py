@@ -15,6 +15,9 @@ from rabta_bots.matrix.trust import Trust
 PLACE = "received"
 """Where the content of received events is sealed for."""
 
+GIVEN_UP = "given-up"
+"""The reason of an event whose sender was told that it was not read."""
+
 _HELD_BACK = timedelta(seconds=30)
 """How long an event waits for the device list of its sender before it is shown as it stands."""
 
@@ -77,7 +80,9 @@ class Inbox:
         before = milliseconds(self._state.store.clock() - older_than)
         with self._state.store.transaction() as connection:
             rows = connection.execute(
-                select(table).where(table.c.first_seen_ms <= before).order_by(table.c.position)
+                select(table)
+                .where(table.c.first_seen_ms <= before, table.c.reason != GIVEN_UP)
+                .order_by(table.c.position)
             ).all()
         return [
             Undecryptable(
@@ -85,3 +90,10 @@ class Inbox:
             )
             for row in rows
         ]
+
+    def give_up(self, event_id: str, connection: Connection) -> None:
+        """Never bring the event up again; see `MatrixClient.give_up`."""
+        table = tables.undecryptable
+        connection.execute(
+            update(table).where(table.c.event_id == event_id).values(reason=GIVEN_UP)
+        )

@@ -129,8 +129,13 @@ class Receiving:
             return
         self._insert(connection, room_id, event, None)
 
-    def _encrypted(self, connection: Connection, room_id: str, event: Mapping[str, Any]) -> bool:
-        """Read an encrypted event or keep it for later; tell whether it was read."""
+    def _encrypted(
+        self, connection: Connection, room_id: str, event: Mapping[str, Any], *, void: bool = False
+    ) -> bool:
+        """Read an encrypted event or keep it for later; tell whether it was read.
+
+        A void one is read only so that its ciphertext is known when it is replayed.
+        """
         try:
             read = self._state.machine.read(event, room_id)
         except SQLAlchemyError:
@@ -144,6 +149,9 @@ class Receiving:
         if isinstance(read, Unreadable):
             self._keep(connection, room_id, event, read)
             return False
+        if void:
+            _log.info("event-too-late", room_id=room_id, event_id=event["event_id"])
+            return True
         self._insert(connection, room_id, event, read)
         if self._trust.sender(event["sender"], read.sender_key, read.ed25519)[1] is None:
             self._trust.mark_outdated(connection, [event["sender"]])
@@ -232,7 +240,8 @@ class Receiving:
                 .order_by(table.c.position)
             ).all()
             for row in waiting:
-                if self._encrypted(connection, room_id, json.loads(row.raw)):
+                void = row.reason == inbox.GIVEN_UP
+                if self._encrypted(connection, room_id, json.loads(row.raw), void=void):
                     connection.execute(delete(table).where(table.c.event_id == row.event_id))
 
     def _note_withheld(self, connection: Connection, event: Mapping[str, Any]) -> None:
