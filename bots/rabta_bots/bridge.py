@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -105,7 +106,7 @@ class Bridge:
             clock=clock,
             sources=sorted(settings.taken_sources),
             fill=self._eoffice.fill,
-            planner=lambda: Planner(self._rulebook.policy, settings.card_lifetime),
+            planner=self._planner,
             limits=settings.intake,
         )
         self._reader = Reader(
@@ -300,6 +301,15 @@ class Bridge:
             self._settings.intake.start_after,
             self._settings.intake.max_waiting,
             self._digest_key,
+        )
+
+    def _planner(self) -> Planner:
+        settings = self._settings
+        return Planner(
+            self._rulebook.policy,
+            settings.card_lifetime,
+            timedelta(minutes=settings.reminder_gap_minutes),
+            settings.registry_post,
         )
 
     def _composer(self) -> Composer:

@@ -71,3 +71,6 @@ class Chat(Protocol):
 
     async def members(self, room_id: str) -> dict[str, str]:
         """User id to membership."""
+
+    async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
+        """Take an event's content back; gives the redaction's id."""

@@ -7,23 +7,28 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from rabta_bots.cards.content import MAX_BYTES, POLL_START, card_message, edit_of, poll, size_of
+from rabta_bots.cards.content import (
+    POLL_START,
+    card_message,
+    edit_of,
+    fitting,
+    line_message,
+    poll,
+)
 from rabta_bots.cards.kinds import CardKind, offered_verbs
-from rabta_bots.cards.view import Facts, closed_card, number_of, pending_card
+from rabta_bots.cards.view import Facts, closed_card, line, number_of, pending_card
 from rabta_bots.directory import Directory
 from rabta_bots.grades import allowance
 from rabta_bots.names import transaction_id
 from rabta_bots.officers import Officer, holder_now, officer_of_user
 from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
-from rabta_bots.store.outbox import NO_HOLDER
+from rabta_bots.store.events import event_by_row
+from rabta_bots.store.outbox import NO_HOLDER, sent_of_card
 from rabta_bots.store.posts import post_names
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import Grade
 from rabta_policy import Action, ActionKind, Denied, Policy, Room, decide
-
-# How much of subject and remarks is tried, until the message fits.
-LIMITS = (2000, 1000, 500, 250, 120, 60, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Composed:
         room_id: The room, or None when it is the post's room and may have to be made.
         post_room: Post and class of that room.
         basis: Event id and part, from which the transaction id is derived with the room.
+        grade: Under which grade of its paper it was composed.
     """
 
     event_type: str
@@ -43,10 +49,24 @@ class Composed:
     room_id: str | None
     post_room: tuple[str, str]
     basis: tuple[str, str]
+    grade: str = ""
 
     def txn_id(self, room_id: str) -> str:
         """The transaction id in the room that it turned out to be."""
         return transaction_id(self.basis[0], room_id, self.basis[1])
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Messages to be redacted.
+
+    Args:
+        messages: Room and id of each.
+        event_id: The event for which they are.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +80,20 @@ class Composer:
     zone: ZoneInfo
     now: datetime
 
-    def compose(self, connection: Connection, row: Row[Any]) -> Composed | Again | Permanent:
+    def compose(
+        self, connection: Connection, row: Row[Any]
+    ) -> Composed | TakenBack | Again | Permanent:
         """The message of an outbox row about a card."""
         card = card_by_id(connection, row.card_id)
         if card is None:
             return Permanent("no-such-card")
+        if row.part == "redact":
+            messages = sent_of_card(connection, card.card_id, row.row)
+            return TakenBack(tuple(messages), event_by_row(connection, row.about_event).event_id)
         if row.part == "outcome":
             return self._outcome(connection, card)
+        if row.part == "line":
+            return self._line(connection, row, card)
         return self._issue(connection, row, card)
 
     def facts(self, connection: Connection, card: Row[Any], *, may_decide: bool) -> Facts:
@@ -108,7 +135,7 @@ class Composer:
                 return Permanent("nothing-to-poll", moot=True)
             event_type = POLL_START
         else:
-            content = fitting(facts, officer, self.zone)
+            content = issued(facts, officer, self.zone)
             event_type = "m.room.message"
         return Composed(
             event_type,
@@ -117,26 +144,61 @@ class Composer:
             card.room_id if row.part == "poll" else None,
             (card.post_id, card.room_class),
             (card.event_id, part),
+            card.grade,
         )
 
     def _outcome(self, connection: Connection, card: Row[Any]) -> Composed | Permanent:
         if card.message_id is None or card.room_id is None:
             return Permanent("never-shown", moot=True)
-        officer = (
-            officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None
-        )
-        language = officer.language if officer else "en"
+        language = self._language(connection, card)
         facts = self.facts(connection, card, may_decide=False)
-        view = closed_card(facts, language, self.zone, card.outcome)
-        content = edit_of(card.message_id, card_message(view, language, None))
+        message_id = card.message_id
+
+        def edit(limit: int) -> dict[str, Any]:
+            view = closed_card(facts, language, self.zone, card.outcome, remarks_limit=limit)
+            return edit_of(message_id, card_message(view, language, None))
+
         return Composed(
             "m.room.message",
-            content,
+            fitting(edit),
             None,
             card.room_id,
             (card.post_id, card.room_class),
             (card.event_id, f"outcome-{card.card_id}"),
+            card.grade,
         )
+
+    def _line(self, connection: Connection, row: Row[Any], card: Row[Any]) -> Composed | Permanent:
+        """What happened to the file, in the thread below its card."""
+        if card.message_id is None or card.room_id is None:
+            return Permanent("never-shown", moot=True)
+        stored = event_by_row(connection, row.about_event)
+        if not stored.event or Grade(stored.grade).rank > Grade(card.grade).rank:
+            return Permanent("above-the-room", moot=True)
+        event = Event.model_validate(stored.event)
+        language = self._language(connection, card)
+        number = number_of(self.facts(connection, card, may_decide=False))
+
+        def said(limit: int) -> dict[str, Any]:
+            view = line(event, number, language, self.zone, remarks_limit=limit)
+            return line_message(view, language, card.message_id)
+
+        return Composed(
+            "m.room.message",
+            fitting(said),
+            None,
+            card.room_id,
+            (card.post_id, card.room_class),
+            (stored.event_id, f"line-{card.card_id}"),
+            card.grade,
+        )
+
+    def _language(self, connection: Connection, card: Row[Any]) -> str:
+        """The language of whoever was shown the card."""
+        officer = (
+            officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None
+        )
+        return officer.language if officer else "en"
 
     def _may_reach(self, officer: Officer, room_class: str) -> str | None:
         """The reason code why a card must not go to the officer's server, or None."""
@@ -153,12 +215,11 @@ class Composer:
         return verdict.reasons[0].code if isinstance(verdict, Denied) else None
 
 
-def fitting(facts: Facts, officer: Officer, zone: ZoneInfo) -> dict[str, Any]:
-    """The card's content with as much of subject and remarks as 4 KiB hold."""
-    content: dict[str, Any] = {}
-    for limit in LIMITS:
+def issued(facts: Facts, officer: Officer, zone: ZoneInfo) -> dict[str, Any]:
+    """The card's content for an officer, with as much of subject and remarks as 4 KiB hold."""
+
+    def card(limit: int) -> dict[str, Any]:
         view = pending_card(facts, officer.language, zone, remarks_limit=limit)
-        content = card_message(view, officer.language, officer.user_id)
-        if size_of(content) <= MAX_BYTES:
-            break
-    return content
+        return card_message(view, officer.language, officer.user_id)
+
+    return fitting(card)

@@ -1,39 +1,41 @@
-"""Turns one stored event into its consequences: charges, cards, cards closed. One transaction."""
+"""Turns one stored event into its consequences: charges, cards, lines, notes. One transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from rabta_bots.cards.kinds import KIND_OF_EVENT, CardKind
+from rabta_bots.addressing import Addressing, may_be_reminded
+from rabta_bots.cards.kinds import CardKind, Rule, Treatment, rule_of
 from rabta_bots.charges import Charge
+from rabta_bots.closing import LiveCard, actor_of, closing
 from rabta_bots.grades import Allowance, allowance
+from rabta_bots.reclassifying import settle_grade
 from rabta_bots.store.audit import write_audit
-from rabta_bots.store.cards import (
-    LIVE,
-    OPEN,
-    close_card,
-    last_file_card,
-    live_cards_of_file,
-    make_card,
-)
+from rabta_bots.store.cards import LIVE, OPEN, close_card, live_cards, make_card
+from rabta_bots.store.digests import note_for_digest
 from rabta_bots.store.events import PLANNED, UNBRIDGED, set_event_state
 from rabta_bots.store.files import note_file
+from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.posts import assume, known_posts, relinquish, remember_post
 from rabta_contract.event import Event
-from rabta_contract.vocabulary import DecisionOutcome, EventType, Grade
+from rabta_contract.vocabulary import EventType
 from rabta_policy import Policy
 
-MOVING = (EventType.FILE_MARKED, EventType.FILE_RETURNED, EventType.FILE_REFERRED)
-ENDING = (EventType.FILE_CLOSED, EventType.FILE_RECORDED, EventType.FILE_PARKED)
 
-# What a file's leaving a post means for the card of that post.
-LEFT_BY = {
-    EventType.FILE_MARKED: "forwarded",
-    EventType.FILE_REFERRED: "forwarded",
-    EventType.FILE_RETURNED: "returned_with_observations",
-}
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What came of an event.
+
+    Args:
+        changed: Whether there is something to show, or a charge to follow.
+        stripped: Whether the store keeps less of a paper than before.
+    """
+
+    changed: bool
+    stripped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,47 +45,80 @@ class Planner:
     Args:
         policy: In force now.
         card_lifetime: How long a card takes commands.
+        reminder_gap: How long a post is left in peace after a reminder.
+        registry_post: The post that issues and receives papers (R&I), if there is one.
     """
 
     policy: Policy
     card_lifetime: timedelta
+    reminder_gap: timedelta = timedelta(minutes=5)
+    registry_post: str | None = None
 
-    def plan(self, connection: Connection, row: Row[Any], now: datetime) -> bool:
-        """Do what the event asks for; True when it made or closed a card or changed a charge."""
-        grade = Grade(row.grade)
-        event = Event.model_validate(row.event) if row.event else None
+    def plan(self, connection: Connection, row: Row[Any], now: datetime) -> Planned:
+        """Do what the event asks for."""
+        settled = settle_grade(connection, self.policy, row, now)
+        allowed = allowance(self.policy, settled.grade)
+        grade = settled.grade.value
+        step = _Step(self, connection, row, settled.event, grade, allowed, now)
+        changed = step.take()
+        set_event_state(connection, row.row, PLANNED if changed else UNBRIDGED)
+        return Planned(changed, settled.stripped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One event on its way through.
+
+    Args:
+        event: As stored; None where nothing of it may be kept.
+        grade: Under which it is shown.
+        allowed: What the grade allows; None when it is not bridged.
+    """
+
+    planner: Planner
+    connection: Connection
+    row: Row[Any]
+    event: Event | None
+    grade: str
+    allowed: Allowance | None
+    now: datetime
+
+    def take(self) -> bool:
+        """Do all of it; True when there is something to show, or a charge to follow."""
+        rule = rule_of(self.row.type)
         changed = False
-        if event is not None:
-            if event.data.file is not None:
-                file = event.data.file
-                note_file(connection, file.file_id, file.file_no, grade.value)
-            changed = self._charge(connection, event)
-            changed = self._close_cards(connection, event, now) or changed
-        allowed = allowance(self.policy, grade)
-        if allowed is None:
-            write_audit(
-                connection,
-                now,
-                "not-bridged",
-                reason="grade-not-bridged",
-                actor=row.source,
-                event_id=row.event_id,
-                detail=row.type,
-            )
-            set_event_state(connection, row.row, UNBRIDGED)
-            return changed
-        made = self._make_cards(connection, row, event, allowed, now)
-        set_event_state(connection, row.row, PLANNED if made or changed else UNBRIDGED)
-        return made or changed
+        if self.event is not None:
+            if self.event.data.file is not None:
+                file = self.event.data.file
+                note_file(self.connection, file.file_id, file.file_no, self.grade)
+            changed = self._charge(self.event)
+            if self.allowed is not None and rule.treatment is Treatment.LINE:
+                # Before cards are closed: who had the paper until now reads why.
+                changed = self._lines(self.event, self.allowed) or changed
+            changed = self._close_cards(self.event) or changed
+            if rule.treatment is Treatment.DIGEST:
+                changed = self._note(self.event) or changed
+        if self.allowed is None:
+            self._audit("not-bridged", reason="grade-not-bridged", detail=self.row.type)
+        elif rule.treatment is Treatment.CARD:
+            changed = self._make_cards(rule, self.allowed) or changed
+        elif rule.treatment in {Treatment.AUDIT, Treatment.OPERATOR}:
+            self._audit("event-kept", detail=self.row.type[:255])
+        return changed
 
-    def _charge(self, connection: Connection, event: Event) -> bool:
+    @property
+    def _stream(self) -> str:
+        """In whose order the event's messages stand: of its paper, if it has one."""
+        return self.row.paper or f"event/{self.row.row}"
+
+    def _charge(self, event: Event) -> bool:
         told = event.data.charge
         if told is None:
             return False
         if event.kind is EventType.CHARGE_ASSUMED:
-            remember_post(connection, told.post.model_dump(mode="json"))
+            remember_post(self.connection, told.post.model_dump(mode="json"))
             assume(
-                connection,
+                self.connection,
                 Charge(
                     told.post.post_id,
                     told.person_id,
@@ -96,106 +131,119 @@ class Planner:
             return True
         if event.kind is EventType.CHARGE_RELINQUISHED:
             ends = told.until or event.time
-            relinquish(connection, told.post.post_id, told.person_id, told.kind.value, ends)
+            relinquish(self.connection, told.post.post_id, told.person_id, told.kind.value, ends)
             return True
         return False
 
-    def _close_cards(self, connection: Connection, event: Event, now: datetime) -> bool:
-        file = event.data.file
-        if file is None:
-            return False
-        actor = (event.data.on_behalf_of or event.data.actor.post).post_id
-        closed = False
-        for card in live_cards_of_file(connection, file.file_id):
-            closing = _closing(event, card, actor)
-            if closing is None:
-                continue
-            state, result = closing
-            outcome: dict[str, Any] = {"result": result, "at": event.time.isoformat()}
-            if event.data.decision is not None:
-                outcome["note_para"] = event.data.decision.note_para
-            only = LIVE if state == "decided" else (OPEN,)
-            closed = close_card(connection, card.card_id, state, outcome, now, only=only) or closed
-        return closed
-
-    def _make_cards(
-        self,
-        connection: Connection,
-        row: Row[Any],
-        event: Event | None,
-        allowed: Allowance,
-        now: datetime,
-    ) -> bool:
-        kind = EventType(row.type) if row.type in set(EventType) else None
-        card_kind = KIND_OF_EVENT.get(kind) if kind is not None else None
-        if card_kind is None:
-            return False
-        posts = list(row.addressees)
-        if not posts and event is not None and card_kind is CardKind.DECISION:
-            posts = _initiators(connection, event)
-        known = known_posts(connection, posts)
+    def _lines(self, event: Event, allowed: Allowance) -> bool:
+        """Queue a line below the live cards of the file, in rooms of a class that may read it."""
+        stream = f"file/{event.file_id}" if event.file_id else self._stream
+        rank = self.planner.policy.room_class(allowed.room_class).rank
         made = False
-        for post_id in posts:
-            if post_id not in known:
-                write_audit(
-                    connection,
-                    now,
-                    "card-refused",
-                    reason="unknown-post",
-                    actor=row.source,
-                    event_id=row.event_id,
-                )
+        for card in live_cards(self.connection, stream):
+            above = rank > self.planner.policy.room_class(card.room_class).rank
+            if card.kind != CardKind.FILE or above:
                 continue
-            movement = event.data.movement if event else None
-            # Events of one file are shown in their order; others need none among each other.
-            file_id = event.file_id if event else None
-            make_card(
-                connection,
-                row.row,
-                post_id,
-                now,
-                kind=(CardKind.NOTICE if event is None else card_kind).value,
-                room_class=allowed.room_class,
-                stream=f"file/{file_id}" if file_id else f"event/{row.row}",
-                file_id=file_id,
-                movement_no=movement.movement_no if movement else None,
-                expires_at=now + self.card_lifetime,
+            enqueue_card(
+                self.connection,
+                card.card_id,
+                card.stream,
+                part="line",
+                key=f"line|{card.card_id}|{self.row.row}",
+                now=self.now,
+                event_row=self.row.row,
             )
             made = True
         return made
 
+    def _close_cards(self, event: Event) -> bool:
+        closed = False
+        streams = dict.fromkeys([self._stream, *_other_streams(event)])
+        for card in [found for stream in streams for found in live_cards(self.connection, stream)]:
+            shown = Event.model_validate(card.event) if card.event else None
+            live = LiveCard(CardKind(card.kind), card.post_id, card.movement_no, shown)
+            end = closing(event, live)
+            if end is None:
+                continue
+            outcome: dict[str, Any] = {"result": end.result, "at": event.time.isoformat()}
+            if event.data.decision is not None:
+                outcome["note_para"] = event.data.decision.note_para
+            only = LIVE if end.state == "decided" else (OPEN,)
+            closed = (
+                close_card(self.connection, card.card_id, end.state, outcome, self.now, only=only)
+                or closed
+            )
+        return closed
 
-def _closing(event: Event, card: Row[Any], actor: str) -> tuple[str, str] | None:
-    """The state and the outcome that `event` gives a live card of its file, if any."""
-    if event.kind is EventType.FILE_PULLED_BACK:
-        return "withdrawn", "withdrawn"
-    if event.kind in ENDING:
-        return "superseded", "superseded"
-    result = _left_with(event, card)
-    if result is None:
-        return None
-    # The card of whoever acted shows the act; the cards of others are out of date.
-    return ("decided", result) if card.post_id == actor else ("superseded", "superseded")
+    def _note(self, event: Event) -> bool:
+        """Note the event for the digest of the post that acted, and of those it names."""
+        posts = [actor_of(event), *self.row.addressees]
+        for post_id in known_posts(self.connection, posts):
+            note_for_digest(self.connection, self.row.row, post_id)
+        return False
+
+    def _make_cards(self, rule: Rule, allowed: Allowance) -> bool:
+        made = False
+        posts = self._readers(rule)
+        known = known_posts(self.connection, posts)
+        if not posts:
+            self._audit("card-refused", reason="no-addressee", detail=self.row.type)
+        for post_id in posts:
+            if post_id not in known:
+                self._audit("card-refused", reason="unknown-post")
+                continue
+            held_back = self._held_back(rule, post_id)
+            if held_back is not None:
+                self._audit("reminder-held-back", reason=held_back, detail=post_id)
+                continue
+            self._make_card(rule, allowed, post_id)
+            made = True
+        return made
+
+    def _readers(self, rule: Rule) -> Sequence[str]:
+        named: list[str] = list(self.row.addressees)
+        if self.event is None:
+            return named
+        addressing = Addressing(self.connection, self._stream, self.planner.registry_post)
+        return addressing.posts(self.event, named, rule.readers)
+
+    def _held_back(self, rule: Rule, post_id: str) -> str | None:
+        if rule.kind is not CardKind.REMINDER or self.event is None:
+            return None
+        return may_be_reminded(
+            self.connection, self._stream, post_id, self.now, self.planner.reminder_gap
+        )
+
+    def _make_card(self, rule: Rule, allowed: Allowance, post_id: str) -> None:
+        movement = self.event.data.movement if self.event else None
+        kind = CardKind.NOTICE if self.event is None or rule.kind is None else rule.kind
+        make_card(
+            self.connection,
+            self.row.row,
+            post_id,
+            self.now,
+            kind=kind.value,
+            room_class=allowed.room_class,
+            # Events of one paper are shown in their order; others need none among each other.
+            stream=self._stream if self.event is not None else f"event/{self.row.row}",
+            file_id=self.event.file_id if self.event else None,
+            movement_no=movement.movement_no if movement else None,
+            expires_at=self.now + self.planner.card_lifetime,
+        )
+
+    def _audit(self, what: str, *, reason: str | None = None, detail: str | None = None) -> None:
+        write_audit(
+            self.connection,
+            self.now,
+            what,
+            reason=reason,
+            actor=self.row.source,
+            event_id=self.row.event_id,
+            detail=detail,
+        )
 
 
-def _left_with(event: Event, card: Row[Any]) -> str | None:
-    """With which outcome the file left the card's post, or None when it did not."""
-    decision, movement = event.data.decision, event.data.movement
-    if event.kind is EventType.DECISION_RECORDED and decision is not None:
-        stays = decision.outcome is DecisionOutcome.DISCUSS
-        return None if stays else decision.outcome.value
-    if event.kind is None or event.kind not in LEFT_BY or movement is None:
-        return None
-    later = card.movement_no is None or card.movement_no < movement.movement_no
-    return LEFT_BY[event.kind] if later else None
-
-
-def _initiators(connection: Connection, event: Event) -> list[str]:
-    """Who put up what was decided, where the event itself does not say whom to tell."""
-    file = event.data.file
-    if file is None:
-        return []
-    actor = (event.data.on_behalf_of or event.data.actor.post).post_id
-    card = last_file_card(connection, file.file_id, actor)
-    movement = Event.model_validate(card.event).data.movement if card is not None else None
-    return [movement.from_.post_id] if movement is not None else []
+def _other_streams(event: Event) -> list[str]:
+    """Where cards of the event's papers may stand beside its own stream."""
+    receipt = event.data.receipt
+    return [f"receipt/{receipt.receipt_id}"] if receipt is not None else []

@@ -1,5 +1,6 @@
 """Plans events one by one in the order of their source, and waits where a number is missing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from rabta_bots.planning import Planner
 from rabta_bots.settings import Intake
 from rabta_bots.store.events import closed_mark, next_new, pass_gap, passed_mark
 from rabta_bots.store.opening import in_store
+from rabta_bots.store.papers import wipe_traces
 
 log = structlog.get_logger("rabta.bridge.planning")
 
@@ -66,16 +68,19 @@ class PlanningQueue:
             return False
         planner, now = self._planner(), self._clock()
 
-        def plan(connection: Connection) -> None:
+        def plan(connection: Connection) -> bool:
             # The feed may have brought an earlier one meanwhile: that one comes first.
             first = next_new(connection, source)
-            if first is not None:
-                planner.plan(connection, first, now)
-                if first.sequence > closed_mark(connection, source, start_after):
-                    # Waited for once: what follows without another gap need not wait again.
-                    pass_gap(connection, source, first.sequence)
+            if first is None:
+                return False
+            stripped = planner.plan(connection, first, now).stripped
+            if first.sequence > closed_mark(connection, source, start_after):
+                # Waited for once: what follows without another gap need not wait again.
+                pass_gap(connection, source, first.sequence)
+            return stripped
 
-        await in_store(self._engine, plan)
+        if await in_store(self._engine, plan):
+            await asyncio.to_thread(wipe_traces, self._engine)
         return True
 
     async def _gap_settled(self, row: Row[Any]) -> bool:

@@ -10,14 +10,21 @@ from sqlalchemy import Connection, Engine, Row
 
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
-from rabta_bots.composing import Composed, Composer
+from rabta_bots.composing import Composed, Composer, TakenBack
 from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
+from rabta_bots.names import transaction_id
 from rabta_bots.retrying import Again, Permanent, after_matrix_error
 from rabta_bots.rooms import PostRooms
 from rabta_bots.store import outbox
 from rabta_bots.store.audit import write_audit
-from rabta_bots.store.cards import card_by_id, note_issued, note_message
+from rabta_bots.store.cards import (
+    LIVE,
+    card_by_id,
+    forget_messages,
+    note_issued,
+    note_message,
+)
 from rabta_bots.store.opening import in_store
 
 log = structlog.get_logger("rabta.bridge.sender")
@@ -64,11 +71,18 @@ class Sender:
                 judged = await in_store(
                     self._engine, lambda connection: composer.compose(connection, row)
                 )
+                if isinstance(judged, TakenBack):
+                    await self._take_back(row, judged)
+                    return True
                 if not isinstance(judged, Composed):
                     await self._settle(row, judged)
                     return False
                 composed = judged
-                room_id, event_type, content, txn_id = await self._fix(row, composed)
+                fixed = await self._fix(row, composed)
+                if fixed is None:
+                    await self._settle(row, Again(self._clock(), "grade-raised"))
+                    return False
+                room_id, event_type, content, txn_id = fixed
             else:
                 room_id, event_type = row.room_id, row.event_type
                 content, txn_id = row.content, row.txn_id
@@ -83,7 +97,8 @@ class Sender:
 
     async def _fix(
         self, row: Row[Any], composed: Composed
-    ) -> tuple[str, str, Mapping[str, Any], str]:
+    ) -> tuple[str, str, Mapping[str, Any], str] | None:
+        """Keep what is sent, the same at every repeat; None when its paper's grade was raised."""
         room_id = composed.room_id
         reader = composed.reader.user_id if composed.reader else ""
         if room_id is None:
@@ -92,18 +107,53 @@ class Sender:
             await self._rooms.keep_to(room_id, reader, "Cards here are for the holder of the post")
         txn_id = composed.txn_id(room_id)
         content = composed.content
-        await in_store(
-            self._engine,
-            lambda connection: outbox.fix_content(
+
+        def fix(connection: Connection) -> bool:
+            card = card_by_id(connection, row.card_id)
+            if card is None or card.grade != composed.grade:
+                return False
+            outbox.fix_content(
                 connection,
                 row.row,
                 room_id=room_id,
                 event_type=composed.event_type,
                 content=content,
                 txn_id=txn_id,
-            ),
-        )
+            )
+            return True
+
+        if not await in_store(self._engine, fix):
+            return None
         return room_id, composed.event_type, content, txn_id
+
+    async def _take_back(self, row: Row[Any], taken: TakenBack) -> None:
+        """Redact what was shown, then show the card anew where it fits now."""
+        for room_id, message_id in taken.messages:
+            txn_id = transaction_id(taken.event_id, room_id, f"redact-{message_id}")
+            await self._chat.redact(room_id, message_id, txn_id, "The classification was raised")
+        now = self._clock()
+
+        def note(connection: Connection) -> None:
+            outbox.mark_done(connection, row.row)
+            message_ids = [message_id for _, message_id in taken.messages]
+            forget_messages(connection, row.card_id, message_ids)
+            card = card_by_id(connection, row.card_id)
+            hidden = card is not None and card.state in LIVE and card.message_id is None
+            if hidden and not outbox.has_unsent(connection, row.card_id, "issue"):
+                outbox.enqueue_card(
+                    connection, row.card_id, row.stream, part="issue", key=None, now=now
+                )
+            write_audit(
+                connection,
+                now,
+                "messages-taken-back",
+                event_id=taken.event_id,
+                card_id=row.card_id,
+                detail=str(len(taken.messages)),
+            )
+
+        await in_store(self._engine, note)
+        self._metrics.messages.labels(part=row.part, result="sent").inc()
 
     async def _sent(
         self, row: Row[Any], room_id: str, message_id: str, content: Mapping[str, Any]
@@ -133,7 +183,7 @@ class Sender:
                     card_id=row.card_id,
                     matrix_event_id=message_id,
                 )
-            elif row.part == "poll":
+            elif row.part in {"poll", "line"}:
                 note_message(connection, row.card_id, room_id, message_id)
             card = card_by_id(connection, row.card_id) if row.part == "issue" else None
             made: datetime | None = card.made_at if card else None

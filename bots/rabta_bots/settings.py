@@ -133,6 +133,8 @@ class Settings(BaseModel):
         card_lifetime_hours: After it, a card takes no command.
         confirmation_minutes: How long a question "Confirm: ..." stays open.
         unreadable_minutes: How long a message without a key waits before its sender is told.
+        reminder_gap_minutes: A post is not reminded of a paper twice within this.
+        registry_post: The post of Receipt and Issue, told of what could not be delivered.
         polls: Offer an encrypted poll beside each card that can be decided.
         timezone: In which the cards print dates.
         poll_interval_seconds: How often the loops look by themselves, beside being woken.
@@ -155,6 +157,8 @@ class Settings(BaseModel):
     card_lifetime_hours: Annotated[int, Field(ge=1)] = 72
     confirmation_minutes: Annotated[int, Field(ge=1, le=120)] = 10
     unreadable_minutes: Annotated[int, Field(ge=1, le=60)] = 5
+    reminder_gap_minutes: Annotated[int, Field(ge=5)] = 5
+    registry_post: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     polls: bool = False
     timezone: str = "Asia/Karachi"
     poll_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0

@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Post(_Part):
-    """A post of an organisation, not the person in it."""
+    """A post of an organisation, not the person in it. `reports_to` is its superior post."""
 
     post_id: str
     designation: str
@@ -40,6 +40,7 @@ class Post(_Part):
     wing: str | None = None
     section: str | None = None
     bps: int | None = None
+    reports_to: str | None = None
 
 
 class Party(_Part):

@@ -3,8 +3,12 @@
 from sqlalchemy import Connection, inspect, text, update
 
 from rabta_bots.store.tables import (
+    class_commands,
+    deadlines,
+    digest_notes,
     files,
     leases,
+    papers,
     room_members,
     room_posts,
     schema_version,
@@ -21,6 +25,18 @@ def _without(connection: Connection, table: str, *columns: str) -> None:
         connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
 
 
+def _back_to_3(connection: Connection) -> None:
+    class_commands.drop(connection)
+
+
+def _back_to_4(connection: Connection) -> None:
+    for table in (deadlines, digest_notes, papers):
+        table.drop(connection)
+    _without(connection, "eoffice_inbox", "paper")
+    _without(connection, "posts", "reports_to")
+    _without(connection, "outbox_matrix", "about_event", "about_post")
+
+
 def _back_to_2(connection: Connection) -> None:
     for table in (threads, room_members, room_posts, shared_rooms, files):
         table.drop(connection)
@@ -34,7 +50,7 @@ def _back_to_1(connection: Connection) -> None:
     _without(connection, "commands", "rounds")
 
 
-BACK = {2: _back_to_2, 1: _back_to_1}
+BACK = {4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
 
 
 def back_to(connection: Connection, version: int) -> None:

@@ -53,6 +53,7 @@ class Recorder:
     raised: list[tuple[str, str, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     raise_failures: list[MatrixError] = field(default_factory=list)
+    redacted: list[str] = field(default_factory=list)
     failures: list[MatrixError] = field(default_factory=list)
     start_failures: list[MatrixError] = field(default_factory=list)
     unread: dict[str, Undecryptable] = field(default_factory=dict)
@@ -161,6 +162,13 @@ class Recorder:
 
     async def members(self, room_id: str) -> dict[str, str]:
         return dict(self.rooms[room_id])
+
+    async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        if event_id not in self.redacted:
+            self.redacted.append(event_id)
+        return f"$redaction-of-{event_id}"
 
     # What officers and tests do.
 

@@ -14,20 +14,29 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages.pofile import read_po
 from events import Telling
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ministry import NOW
 
-from rabta_bots.cards.content import MAX_BYTES, card_message, edit_of, poll, size_of
-from rabta_bots.cards.kinds import KIND_OF_EVENT, CardKind
-from rabta_bots.cards.view import Facts, closed_card, pending_card, shortened
+from rabta_bots.cards.content import (
+    MAX_BYTES,
+    card_message,
+    edit_of,
+    fitting,
+    line_message,
+    poll,
+    size_of,
+)
+from rabta_bots.cards.kinds import RULES, CardKind, Treatment
+from rabta_bots.cards.rows import shortened
+from rabta_bots.cards.view import Facts, closed_card, line, pending_card
 from rabta_bots.cards.words import OUTCOMES
 from rabta_bots.commands import answers
-from rabta_bots.composing import fitting
+from rabta_bots.composing import issued
 from rabta_bots.officers import Officer
 from rabta_contract import CommandVerb, Event
-from rabta_contract.parsing import event_of
 from rabta_contract.text import BIDI_CONTROLS
+from rabta_contract.vocabulary import EventType
 
 HERE = Path(__file__).parent
 KARACHI = ZoneInfo("Asia/Karachi")
@@ -37,24 +46,6 @@ POST = ("Deputy Secretary (Admn)", "ڈپٹی سیکرٹری (انتظامیہ)")
 # The first strong character of a paragraph sets its direction (Unicode UAX 9, P2).
 URDU = re.compile(r"^[^A-Za-z]*?[\u0600-\u06ff]")
 FSI, PDI = "\u2068", "\u2069"
-
-
-def receipt(telling: Telling) -> Event:
-    """A paper that was diarised and marked."""
-    marked = telling.marked().document()
-    document = telling.document(
-        "receipt.marked",
-        "receipt/ITT-R-2026-99",
-        NOW,
-        movement=marked["data"]["movement"],
-        receipt={
-            "receipt_id": "ITT-R-2026-99",
-            "diary_no": "845",
-            "diary_date": "2026-07-14",
-            "subject": "Budget estimates 2026-27",
-        },
-    )
-    return event_of(document)
 
 
 def cards() -> dict[str, Facts]:
@@ -68,26 +59,43 @@ def cards() -> dict[str, Facts]:
         name: facts(CardKind.FILE, telling.marked(purpose=name), VERBS)
         for name in ("put_up", "forward", "return", "refer", "for_comments", "for_signature")
     }
-    return purposes | {
-        "for_information": facts(
-            CardKind.FILE,
-            telling.marked(purpose="for_information"),
-            (CommandVerb.SEEN, CommandVerb.FORWARD, CommandVerb.ACKNOWLEDGE),
-        ),
-        "confidential": facts(
-            CardKind.FILE, telling.marked(grade="CONFIDENTIAL", subject=None, remarks=None)
-        ),
-        "urdu_subject": facts(
-            CardKind.FILE,
-            telling.marked(subject="نیٹ ورک آلات کی خریداری", remarks="برائے منظوری پیرا 7/N۔"),
-            VERBS,
-        ),
-        "notice": facts(CardKind.NOTICE, None),
-        "receipt": facts(CardKind.RECEIPT, receipt(telling)),
-        "decision": facts(CardKind.DECISION, telling.decided()),
-        "reminder": facts(CardKind.REMINDER, telling.marked(kind="reminder.sent")),
-        "deadline": facts(CardKind.DEADLINE, telling.marked(kind="deadline.breached")),
-    }
+    return (
+        purposes
+        | {
+            "for_information": facts(
+                CardKind.FILE,
+                telling.marked(purpose="for_information"),
+                (CommandVerb.SEEN, CommandVerb.FORWARD, CommandVerb.ACKNOWLEDGE),
+            ),
+            "confidential": facts(
+                CardKind.FILE, telling.marked(grade="CONFIDENTIAL", subject=None, remarks=None)
+            ),
+            "urdu_subject": facts(
+                CardKind.FILE,
+                telling.marked(subject="نیٹ ورک آلات کی خریداری", remarks="برائے منظوری پیرا 7/N۔"),
+                VERBS,
+            ),
+            "notice": facts(CardKind.NOTICE, None),
+        }
+        | {
+            short(kind): facts(rule.kind, telling.of_type(kind, words="Purchase"))
+            for kind, rule in RULES.items()
+            if rule.kind is not None and rule.kind is not CardKind.FILE
+        }
+        | {
+            "file_brought_up": facts(
+                CardKind.FILE, telling.of_type(EventType.FILE_BROUGHT_UP, words="Purchase"), VERBS
+            )
+        }
+    )
+
+
+def short(kind: EventType) -> str:
+    """The name under which the type's card is kept: `eoffice.draft.submitted.v1` without ends."""
+    return "_".join(kind.value.split(".")[1:3])
+
+
+LINES = [kind for kind, rule in RULES.items() if rule.treatment is Treatment.LINE]
 
 
 def compare(name: str, text: str) -> None:
@@ -108,6 +116,16 @@ def test_each_card_reads_as_it_was_approved(name: str, language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", LINES, ids=short)
+def test_each_line_reads_as_it_was_approved(kind: EventType, language: str) -> None:
+    event = Telling().of_type(kind, words="Purchase")
+    content = line_message(line(event, "x", language, KARACHI), language, "$card")
+    assert "m.thread" in json.dumps(content)
+    compare(f"{short(kind)}.{language}", f"{content['body']}\n----\n{content['formatted_body']}")
+    assert all(URDU.match(row) for row in content["body"].splitlines()) == (language == "ur")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("result", list(OUTCOMES))
 def test_each_outcome_reads_as_it_was_approved(result: str, language: str) -> None:
     outcome = {"result": result, "note_para": 8, "at": NOW.isoformat()}
@@ -117,14 +135,14 @@ def test_each_outcome_reads_as_it_was_approved(result: str, language: str) -> No
 
 def test_every_kind_of_card_is_among_the_approved_ones() -> None:
     assert {facts.kind for facts in cards().values()} == set(CardKind)
-    assert set(KIND_OF_EVENT.values()) | {CardKind.NOTICE} == set(CardKind)
+    assert {rule.kind for rule in RULES.values() if rule.kind} | {CardKind.NOTICE} == set(CardKind)
 
 
 @pytest.mark.parametrize("name", list(cards()))
 def test_every_line_of_an_urdu_card_begins_with_an_urdu_word(name: str) -> None:
     content = card_message(pending_card(cards()[name], "ur", KARACHI), "ur", None)
-    for line in content["body"].splitlines():
-        assert URDU.match(line), line
+    for row in content["body"].splitlines():
+        assert URDU.match(row), row
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -142,9 +160,9 @@ def test_every_refusal_is_said_in_the_officers_language_with_its_code(
 def test_isolates_pair_and_hold_every_file_number_and_address(name: str, language: str) -> None:
     content = card_message(pending_card(cards()[name], language, KARACHI), language, None)
     for text in (content["body"], content["formatted_body"]):
-        for line in text.splitlines():
+        for row in text.splitlines():
             depth = 0
-            for letter in line:
+            for letter in row:
                 depth += {FSI: 1, PDI: -1}.get(letter, 0)
                 assert depth in {0, 1}
             assert depth == 0
@@ -153,35 +171,60 @@ def test_isolates_pair_and_hold_every_file_number_and_address(name: str, languag
         assert number.group().endswith(PDI)
 
 
+TEXT = st.text(max_size=300) | st.sampled_from(["&" * 4000, "\U0001f5c2" * 4000, "\u202e" * 50])
+ALLOWED_TAGS = {"p", "/p", "strong", "/strong", "br", "a", "/a", "em", "/em"}
+
+
+def with_every_text(value: Any, words: str) -> Any:
+    """The document with `words` in each field that is free text."""
+    free = {"subject", "remarks", "designation", "designation_ur", "file_no", "diary_no", "sender"}
+    free |= {"dispatch_no", "part", "volume", "person_name", "sender_ref", "puc", "file_id"}
+    if isinstance(value, dict):
+        return {
+            key: words if key in free else with_every_text(inner, words)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [words if isinstance(item, str) else with_every_text(item, words) for item in value]
+    return value
+
+
 @given(
-    subject=st.text(max_size=500),
-    remarks=st.text(max_size=2000),
-    number=st.text(min_size=1, max_size=120),
+    kind=st.sampled_from([kind for kind, rule in RULES.items() if rule.kind] + LINES),
+    words=TEXT,
     language=st.sampled_from(LANGUAGES),
 )
-def test_no_subject_breaks_a_card(subject: str, remarks: str, number: str, language: str) -> None:
-    event = Telling().marked(subject=subject, remarks=remarks)
-    assert event.data.file is not None
-    file = event.data.file.model_copy(update={"file_no": number})
-    event = event.model_copy(update={"data": event.data.model_copy(update={"file": file})})
-    facts = Facts(41, CardKind.FILE, event, "x", POST, VERBS)
-    content = fitting(facts, Officer("p-2", "@bilal:itt.gov.test", language), KARACHI)
-    assert size_of(content) <= MAX_BYTES
-    for text in (content["body"], content["formatted_body"]):
-        controls = [letter for letter in text if letter in BIDI_CONTROLS]
-        assert controls == [FSI, PDI] * (len(controls) // 2)
-        assert "You can reply:" in text or "آپ جواب میں لکھ سکتے ہیں:" in text
-    assert set(re.findall(r"<(/?[a-z]+)", content["formatted_body"])) <= {
-        "p",
-        "/p",
-        "strong",
-        "/strong",
-        "br",
-        "a",
-        "/a",
-        "em",
-        "/em",
-    }
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_no_text_of_any_event_breaks_its_card(kind: EventType, words: str, language: str) -> None:
+    document = Telling().of_type(kind).document()
+    document["data"] = with_every_text(document["data"], words)
+    event = Event.model_validate(document)
+    rule = RULES[kind]
+    if rule.kind is None:
+
+        def said(limit: int) -> dict[str, Any]:
+            view = line(event, "x", language, KARACHI, remarks_limit=limit)
+            return line_message(view, language, "$card")
+
+        contents = [fitting(said)]
+    else:
+        facts = Facts(41, rule.kind, event, "x", (words, words), VERBS)
+        outcome = {"result": "returned_with_observations", "note_para": 8, "at": NOW.isoformat()}
+
+        def closed(limit: int) -> dict[str, Any]:
+            view = closed_card(facts, language, KARACHI, outcome, remarks_limit=limit)
+            return edit_of("$card", card_message(view, language, None))
+
+        officer = Officer("p-2", "@bilal:itt.gov.test", language)
+        contents = [issued(facts, officer, KARACHI), fitting(closed)]
+        assert ("You can reply:" if language == "en" else "آپ جواب میں") in contents[0]["body"]
+    for content in contents:
+        assert size_of(content) <= MAX_BYTES
+        for text in (content["body"], content.get("formatted_body", "")):
+            controls = [letter for letter in text if letter in BIDI_CONTROLS]
+            assert controls == [FSI, PDI] * (len(controls) // 2)
+        tags = re.findall(r"<(/?[a-z]+)", content.get("formatted_body", ""))
+        assert set(tags) <= ALLOWED_TAGS
 
 
 def test_overrides_in_a_subject_are_taken_out() -> None:

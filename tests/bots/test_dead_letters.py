@@ -267,7 +267,7 @@ async def test_the_command_line_lists_retries_and_drops_and_shows_no_content(
     place.engine.dispose()
 
 
-def test_a_store_of_the_version_before_is_brought_to_this_one_by_the_bridge_alone(
+def test_a_store_of_the_first_version_is_brought_to_this_one_by_the_bridge_alone(
     any_ministry: Ministry, hands: Hands
 ) -> None:
     config = any_ministry.home / "bridge.yaml"

@@ -4,7 +4,7 @@ Spec: m.room.message (client-server API 11.3), m.replace (11.9), polls MSC3381.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rabta_bots.cards.view import CardView
@@ -13,6 +13,8 @@ from rabta_bots.cards.words import N_, VERBS
 from rabta_contract.vocabulary import CommandVerb
 
 MAX_BYTES = 4096
+# How much of subject and remarks is tried, until the message fits.
+LIMITS = (2000, 1000, 500, 250, 120, 60, 0)
 POLL_START = "org.matrix.msc3381.poll.start"
 POLL_RESPONSE = "org.matrix.msc3381.poll.response"
 TEXT = "org.matrix.msc1767.text"
@@ -30,6 +32,37 @@ def card_message(card: CardView, language: str, mention: str | None) -> dict[str
         "formatted_body": render(language, "card.html.j2", card=card),
         "m.mentions": {"user_ids": [mention]} if mention else {},
     }
+
+
+def line_message(line: CardView, language: str, thread: str) -> dict[str, Any]:
+    """A line in the thread below a card; it mentions nobody and makes no sound."""
+    return {
+        "msgtype": "m.notice",
+        "body": render(language, "card.txt.j2", card=line),
+        "format": "org.matrix.custom.html",
+        "formatted_body": render(language, "card.html.j2", card=line),
+        "m.mentions": {},
+        "m.relates_to": {
+            "rel_type": "m.thread",
+            "event_id": thread,
+            "is_falling_back": True,
+            "m.in_reply_to": {"event_id": thread},
+        },
+    }
+
+
+def fitting(make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """The content that `make` gives for the most characters of text that fit into `MAX_BYTES`.
+
+    Args:
+        make: The content with subject and remarks of so many characters at most.
+    """
+    content: dict[str, Any] = {}
+    for limit in LIMITS:
+        content = make(limit)
+        if size_of(content) <= MAX_BYTES:
+            break
+    return content
 
 
 def answer_message(text: str, *, reply_to: str | None, mention: str | None) -> dict[str, Any]:

@@ -1,6 +1,13 @@
 """The contract's words as sentences; their Urdu stands in locale/ur/bridge.po."""
 
-from rabta_contract.vocabulary import CommandVerb, DeadlineKind, Grade, Priority, Purpose
+from rabta_contract.vocabulary import (
+    CommandVerb,
+    DeadlineKind,
+    EventType,
+    Grade,
+    Priority,
+    Purpose,
+)
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's own name for a sentence translated later
@@ -33,6 +40,39 @@ PURPOSES = {
     Purpose.FOR_SIGNATURE: N_("For your signature: {number}"),
 }
 
+# What a card or a line says first, where neither a purpose nor a decision says it.
+HEADLINES = {
+    EventType.RECEIPT_MARKED: N_("A paper was marked to you: diary no. {number}"),
+    EventType.RECEIPT_FILED: N_("A paper was placed on the file: {number}"),
+    EventType.FILE_OPENED: N_("File opened: {number}"),
+    EventType.FILE_PART_OPENED: N_("Part file opened: {number}"),
+    EventType.FILE_VOLUME_OPENED: N_("New volume opened: {number}"),
+    EventType.FILE_RECEIVED: N_("Received: {number}"),
+    EventType.FILE_PARKED: N_("Parked: {number}"),
+    EventType.FILE_BROUGHT_UP: N_("Brought up again: {number}"),
+    EventType.FILE_LINKED: N_("Linked with other files: {number}"),
+    EventType.FILE_UNLINKED: N_("No longer linked with other files: {number}"),
+    EventType.FILE_PRIORITY_CHANGED: N_("Urgency changed: {number}"),
+    EventType.FILE_CLASSIFICATION_CHANGED: N_("Classification changed: {number}"),
+    EventType.FILE_CLOSED: N_("File closed: {number}"),
+    EventType.FILE_REOPENED: N_("File reopened: {number}"),
+    EventType.FILE_RECORDED: N_("File recorded: {number}"),
+    EventType.DRAFT_SUBMITTED: N_("A draft for your approval: {number}"),
+    EventType.DRAFT_RETURNED: N_("The draft was returned to you: {number}"),
+    EventType.DRAFT_APPROVED: N_("The draft was approved: {number}"),
+    EventType.DRAFT_SUPERSEDED: N_("The draft was replaced by a newer one: {number}"),
+    EventType.DISPATCH_ISSUED: N_("Issued: {number}"),
+    EventType.DISPATCH_DELIVERED: N_("Delivered: {number}"),
+    EventType.DISPATCH_FAILED: N_("Could not be delivered: {number}"),
+    EventType.REFERENCE_SENT: N_("A reference from another division: {number}"),
+    EventType.REFERENCE_REPLIED: N_("The other division has replied: {number}"),
+    EventType.REFERENCE_OVERDUE: N_("The reply is overdue: {number}"),
+    EventType.DEADLINE_SET: N_("Time limit set: {number}"),
+    EventType.DEADLINE_APPROACHING: N_("Half the time has passed: {number}"),
+    EventType.DEADLINE_BREACHED: N_("Overdue: {number}"),
+    EventType.REMINDER_SENT: N_("Reminder: {number} waits for you"),
+}
+
 DEADLINE_KINDS = {
     DeadlineKind.DISPOSAL: N_("disposal"),
     DeadlineKind.REPLY: N_("reply"),
@@ -54,6 +94,9 @@ OUTCOMES = {
     "forwarded": N_("Forwarded: {number}"),
     "acknowledged": N_("Acknowledged: {number}"),
     "reminded": N_("Reminder sent: {number}"),
+    "replied": N_("Replied: {number}"),
+    "filed": N_("Placed on the file: {number}"),
+    "closed": N_("Closed: {number}"),
     "withdrawn": N_("Withdrawn by the sender: {number}"),
     "superseded": N_("The file has moved on: {number}"),
     "expired": N_("This card has expired; decide in e-Office: {number}"),

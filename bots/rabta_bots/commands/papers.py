@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from rabta_bots.cards.view import link_of, name_of_post
+from rabta_bots.cards.rows import name_of_post
+from rabta_bots.cards.view import link_of
 from rabta_bots.cards.wording import moment, say
 from rabta_bots.cards.words import N_, OUTCOMES
 from rabta_bots.commands.conversation import Conversation, Desk

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from rabta_bots.grades import allowance
 from rabta_bots.intake.source import Delivery
+from rabta_bots.papers import paper_of
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.events import (
     StoredEvent,
@@ -189,7 +190,8 @@ def _store(connection: Connection, event: Event, via: str, terms: Terms, now: da
             digest=_digest(event_bytes(event), terms),
             addressees=addressees(event),
             document=document,
-            file_id=event.file_id if document else None,
+            file_id=event.file_id if "id" in document else None,
+            paper=paper_of(document),
         ),
         via,
         now,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.tables import card_messages, cards, events
@@ -73,23 +73,37 @@ def open_cards(
     return connection.execute(query.order_by(cards.c.card_id)).all()
 
 
-def live_cards_of_file(connection: Connection, file_id: str) -> Sequence[Row[Any]]:
-    """The file cards of a file that are open or being decided, oldest first."""
+def live_cards(connection: Connection, stream: str) -> Sequence[Row[Any]]:
+    """The cards of a paper, of every kind, that are open or being decided, oldest first."""
     return connection.execute(
         _with_event()
-        .where(cards.c.file_id == file_id, cards.c.state.in_(LIVE), cards.c.kind == "file")
+        .where(cards.c.stream == stream, cards.c.state.in_(LIVE))
         .order_by(cards.c.card_id)
     ).all()
 
 
-def last_file_card(connection: Connection, file_id: str, post_id: str) -> Row[Any] | None:
-    """The latest card of the file that the post had, whatever became of it."""
+def cards_of_paper(connection: Connection, paper: str) -> Sequence[Row[Any]]:
+    """Every card that an event of the paper made, whatever became of it, oldest first."""
     return connection.execute(
-        _with_event()
-        .where(cards.c.file_id == file_id, cards.c.post_id == post_id, cards.c.kind == "file")
-        .order_by(cards.c.card_id.desc())
-        .limit(1)
-    ).first()
+        _with_event().where(events.c.paper == paper).order_by(cards.c.card_id)
+    ).all()
+
+
+def last_card(
+    connection: Connection,
+    stream: str,
+    kind: str,
+    *,
+    post_id: str | None = None,
+    event_type: str | None = None,
+) -> Row[Any] | None:
+    """The latest card of the kind about a paper; of the post and the event type, where given."""
+    query = _with_event().where(cards.c.stream == stream, cards.c.kind == kind)
+    if post_id is not None:
+        query = query.where(cards.c.post_id == post_id)
+    if event_type is not None:
+        query = query.where(events.c.type == event_type)
+    return connection.execute(query.order_by(cards.c.card_id.desc()).limit(1)).first()
 
 
 def highest_movement(connection: Connection, file_id: str) -> int:
@@ -151,7 +165,20 @@ def close_card(
 
 
 def expire_cards(connection: Connection, now: datetime) -> int:
-    """Close the open cards whose time is over; gives how many."""
+    """Close the open cards whose time is over; gives how many of files.
+
+    What only informs says the same after its time: it is no longer handed over, and not edited.
+    """
+    connection.execute(
+        update(cards)
+        .where(
+            cards.c.state == OPEN,
+            cards.c.kind != "file",
+            cards.c.issued_to.is_not(None),
+            cards.c.expires_at <= now,
+        )
+        .values(state="expired")
+    )
     due = connection.execute(
         select(cards.c.card_id).where(
             cards.c.state == OPEN, cards.c.kind == "file", cards.c.expires_at <= now
@@ -184,6 +211,23 @@ def note_message(connection: Connection, card_id: int, room_id: str, message_id:
         connection.execute(
             card_messages.insert().values(message_id=message_id, card_id=card_id, room_id=room_id)
         )
+
+
+def reclassify_card(connection: Connection, card_id: int, **values: Any) -> None:
+    """Write what a raised grade makes of the card: its room's class, its kind, its state."""
+    connection.execute(update(cards).where(cards.c.card_id == card_id).values(**values))
+
+
+def forget_messages(connection: Connection, card_id: int, message_ids: Sequence[str]) -> None:
+    """Forget messages that were taken back; a card that one of them showed is shown nowhere."""
+    connection.execute(
+        delete(card_messages).where(card_messages.c.message_id.in_(list(message_ids)))
+    )
+    connection.execute(
+        update(cards)
+        .where(cards.c.card_id == card_id, cards.c.message_id.in_(list(message_ids)))
+        .values(message_id=None, room_id=None, issued_to=None)
+    )
 
 
 def hand_over(connection: Connection, post_id: str, holder: str | None, now: datetime) -> int:

@@ -28,6 +28,7 @@ class StoredEvent:
     addressees: tuple[str, ...]
     document: dict[str, Any]
     file_id: str | None
+    paper: str | None
 
 
 def closed_mark_name(source: str) -> str:
@@ -99,6 +100,7 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
             addressees=list(event.addressees),
             event=event.document,
             about_file=event.file_id,
+            paper=event.paper,
             via=via,
             state=NEW,
             received_at=now,
@@ -132,6 +134,11 @@ def next_new(connection: Connection, source: str) -> Row[Any] | None:
         .order_by(events.c.sequence)
         .limit(1)
     ).first()
+
+
+def event_by_row(connection: Connection, row: int) -> Row[Any]:
+    """A stored event."""
+    return connection.execute(select(events).where(events.c.row == row)).one()
 
 
 def set_event_state(connection: Connection, row: int, state: str) -> None:

@@ -6,7 +6,7 @@ Only what the class of the file lets the store keep: of a SECRET file there is n
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from rabta_bots.spelling import fold_number
 from rabta_bots.store.tables import cards, events, files
@@ -19,6 +19,11 @@ def note_file(connection: Connection, file_id: str, file_no: str, grade: str) ->
         update(files).where(files.c.file_id == file_id).values(**values)
     ).rowcount:
         connection.execute(files.insert().values(file_id=file_id, **values))
+
+
+def forget_file(connection: Connection, file_id: str) -> None:
+    """Forget a file's number, because of its grade nothing is kept."""
+    connection.execute(delete(files).where(files.c.file_id == file_id))
 
 
 def file_by_id(connection: Connection, file_id: str) -> Row[Any] | None:

@@ -20,13 +20,17 @@ from sqlalchemy import (
 
 from rabta_bots.clock import Clock
 from rabta_bots.faults import Fault, SettingsError
+from rabta_bots.papers import paper_of
 from rabta_bots.store.files import note_file
 from rabta_bots.store.tables import (
     class_commands,
+    deadlines,
+    digest_notes,
     events,
     files,
     leases,
     metadata,
+    papers,
     posts,
     room_members,
     room_posts,
@@ -36,7 +40,7 @@ from rabta_bots.store.tables import (
 )
 from rabta_contract.event import Event
 
-VERSION = 4
+VERSION = 5
 T = TypeVar("T")
 
 
@@ -96,11 +100,34 @@ def _add_class_commands(connection: Connection) -> None:
     class_commands.create(connection)
 
 
+def _add_papers_deadlines_and_digests(connection: Connection) -> None:
+    for table in (papers, deadlines, digest_notes):
+        table.create(connection)
+    for table_name, column in (
+        ("eoffice_inbox", "paper VARCHAR(160)"),
+        ("posts", "reports_to VARCHAR(128)"),
+        ("outbox_matrix", "about_event BIGINT"),
+        ("outbox_matrix", "about_post VARCHAR(128)"),
+    ):
+        connection.execute(text(f"ALTER TABLE {table_name} ADD COLUMN {column}"))
+    connection.execute(text("CREATE INDEX ix_eoffice_inbox_paper ON eoffice_inbox (paper)"))
+    stored = select(events.c.row, events.c.event, events.c.sequence, events.c.grade)
+    latest = {}
+    for row in connection.execute(stored.order_by(events.c.sequence)).all():
+        paper = paper_of(row.event)
+        if paper is not None:
+            connection.execute(update(events).where(events.c.row == row.row).values(paper=paper))
+            latest[paper] = {"grade": row.grade, "told_at": row.sequence}
+    for paper, told in latest.items():
+        connection.execute(papers.insert().values(paper=paper, **told))
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
     3: _add_shared_rooms,
     4: _add_class_commands,
+    5: _add_papers_deadlines_and_digests,
 }
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the
@@ -187,7 +214,14 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes too late and too weak: we send ours.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    # secure_delete: what a raised grade strips must not stand on in the file's free space.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "secure_delete=ON",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

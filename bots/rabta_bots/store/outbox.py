@@ -21,7 +21,14 @@ NO_HOLDER = "no-holder"
 
 
 def enqueue_card(
-    connection: Connection, card_id: int, stream: str, *, part: str, key: str | None, now: datetime
+    connection: Connection,
+    card_id: int,
+    stream: str,
+    *,
+    part: str,
+    key: str | None,
+    now: datetime,
+    event_row: int | None = None,
 ) -> None:
     """Queue a message about a card; its words are made when it is sent, for whoever holds the post.
 
@@ -30,8 +37,9 @@ def enqueue_card(
         card_id: The card.
         stream: In whose order it stands.
         now: When.
-        part: issue, poll or outcome.
+        part: issue, poll, outcome, line or redact.
         key: Unique name of the row, so that it is queued once; None numbers another issue.
+        event_row: The event that a line tells, or that a redaction is for.
     """
     if key is None:
         count = connection.execute(
@@ -40,7 +48,7 @@ def enqueue_card(
             .where(outbox.c.card_id == card_id, outbox.c.part == part)
         ).scalar_one()
         key = f"{part}|{card_id}|{count}"
-    _insert(connection, stream, part, key, now, card_id=card_id)
+    _insert(connection, stream, part, key, now, card_id=card_id, about_event=event_row)
 
 
 def enqueue_words(
@@ -134,6 +142,60 @@ def unfix_content(connection: Connection, row: int) -> None:
     connection.execute(
         update(outbox).where(outbox.c.row == row).values(room_id=None, content=None, txn_id=None)
     )
+
+
+def hide_content(connection: Connection, card_id: int, content: Mapping[str, Any]) -> None:
+    """Take the words of the card's unsent messages away, because its grade was raised.
+
+    One that may be on its way keeps its transaction id, so that the redaction behind it in the
+    stream finds it; whichever of the two contents the homeserver took.
+    """
+    mine = and_(outbox.c.card_id == card_id, outbox.c.content.is_not(None))
+    connection.execute(
+        update(outbox)
+        .where(mine, outbox.c.state.in_((PENDING, WAITING)))
+        .values(content=dict(content))
+    )
+    connection.execute(
+        update(outbox)
+        .where(mine, outbox.c.state == DEAD)
+        .values(room_id=None, content=None, txn_id=None)
+    )
+
+
+def sent_of_card(connection: Connection, card_id: int, before: int) -> list[tuple[str, str]]:
+    """Room and id of every message about the card that was queued before a row and sent."""
+    rows = connection.execute(
+        select(outbox.c.room_id, outbox.c.message_id)
+        .where(
+            outbox.c.card_id == card_id,
+            outbox.c.state == SENT,
+            outbox.c.row < before,
+            outbox.c.room_id.is_not(None),
+            outbox.c.message_id.is_not(None),
+        )
+        .order_by(outbox.c.row)
+    )
+    return [(row.room_id, row.message_id) for row in rows]
+
+
+def has_unsent(connection: Connection, card_id: int, part: str) -> bool:
+    """Whether a message of the part about the card is unsent, or waits for an operator."""
+    found = connection.execute(
+        select(outbox.c.row)
+        .where(
+            outbox.c.card_id == card_id,
+            outbox.c.part == part,
+            outbox.c.state.in_((PENDING, WAITING, DEAD)),
+        )
+        .limit(1)
+    ).scalar()
+    return found is not None
+
+
+def mark_done(connection: Connection, row: int) -> None:
+    """Note that what the row asked for, which is no message, was done."""
+    connection.execute(update(outbox).where(outbox.c.row == row).values(state=SENT, reason=None))
 
 
 def mark_sent(connection: Connection, row: int, message_id: str) -> None:

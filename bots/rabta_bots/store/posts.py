@@ -25,6 +25,7 @@ def remember_post(connection: Connection, post: Mapping[str, Any]) -> None:
         "designation": post["designation"],
         "designation_ur": post.get("designation_ur"),
         "section": post.get("section"),
+        "reports_to": post.get("reports_to"),
     }
     changed = connection.execute(
         update(posts).where(posts.c.post_id == post["post_id"]).values(**values)
@@ -37,6 +38,19 @@ def post_names(connection: Connection, post_id: str) -> tuple[str, str]:
     """The post's designation in English and in Urdu (English again where none is known)."""
     row = connection.execute(select(posts).where(posts.c.post_id == post_id)).one()
     return row.designation, row.designation_ur or row.designation
+
+
+def superiors(connection: Connection, post_ids: Iterable[str]) -> tuple[str, ...]:
+    """The known superior posts of the posts, each once and none of themselves."""
+    mine = list(post_ids)
+    found = connection.execute(
+        select(posts.c.reports_to)
+        .where(posts.c.post_id.in_(mine), posts.c.reports_to.is_not(None))
+        .order_by(posts.c.post_id)
+    ).scalars()
+    above = dict.fromkeys(post_id for post_id in found if post_id not in mine)
+    known = known_posts(connection, above)
+    return tuple(post_id for post_id in above if post_id in known)
 
 
 def assume(connection: Connection, charge: Charge) -> None:

@@ -111,6 +111,8 @@ events = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("type", String(128), nullable=False),
     Column("grade", String(16), nullable=False),
+    # The paper it belongs to (`file/<id>`, `receipt/<id>`), so that a raised grade finds it.
+    Column("paper", String(160)),
     Column("digest", String(64), nullable=False),
     # Ids of the posts that get a card, and the event itself; {} where nothing may be kept.
     Column("addressees", JSON, nullable=False),
@@ -123,6 +125,49 @@ events = Table(
     UniqueConstraint("source", "event_id"),
     UniqueConstraint("source", "sequence"),
     Index(None, "state", "source", "sequence"),
+    Index(None, "paper"),
+)
+
+# The grade of each paper, and the sequence at which e-Office told it.
+papers = Table(
+    "papers",
+    metadata,
+    Column("paper", String(160), primary_key=True),
+    Column("grade", String(16), nullable=False),
+    Column("told_at", BigInteger, nullable=False),
+)
+
+# By when a paper must be disposed of. origin: eoffice, or limit (the default by priority).
+# told: green -> yellow -> red, whoever told it; reminded counts what the bridge said after red.
+# state: running -> over.
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("deadline_id", Serial, primary_key=True, autoincrement=True),
+    Column("paper", String(160), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("origin", String(8), nullable=False),
+    Column("event_row", Serial, ForeignKey("eoffice_inbox.row"), nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("due", Instant, nullable=False),
+    Column("told", String(8), nullable=False),
+    Column("told_at", Instant),
+    Column("reminded", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    # When the clock has to look at it again; null when never.
+    Column("look_at", Instant),
+    UniqueConstraint("paper", "kind"),
+    Index(None, "state", "look_at"),
+)
+
+# What only a digest tells, by post. told_in: the key of the digest that told it.
+digest_notes = Table(
+    "digest_notes",
+    metadata,
+    Column("event_row", Serial, ForeignKey("eoffice_inbox.row"), primary_key=True),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), primary_key=True),
+    Column("told_in", String(200)),
+    Index(None, "post_id", "told_in"),
 )
 
 # The files that events named, so that an officer can ask for one by its number.
@@ -144,6 +189,8 @@ posts = Table(
     Column("designation", Text, nullable=False),
     Column("designation_ur", Text),
     Column("section", String(128)),
+    # The superior post, to whom an overdue paper is escalated.
+    Column("reports_to", String(128)),
 )
 
 charges = Table(
@@ -252,7 +299,9 @@ card_messages = Table(
 )
 
 # What must be sent to Matrix. Within a stream (a file, or a talk in a room) strictly by seq.
-# part: issue | poll | outcome | say, and what is addressed (see `addressed.py`).
+# part: issue | poll | outcome | line | redact | digest | say, and what is addressed (see
+# `addressed.py`). about_event: what a line tells, what a redaction is for.
+# about_post: whose digest it is.
 # content is fixed at the first attempt and cleared once sent; so is draft, from which it is made
 # where the row has an address instead of a card.
 # state: pending -> sent | moot | dead; waiting: nobody holds the post;
@@ -265,6 +314,8 @@ outbox = Table(
     Column("seq", Integer, nullable=False),
     Column("part", String(16), nullable=False),
     Column("card_id", Serial, ForeignKey("cards.card_id")),
+    Column("about_event", BigInteger),
+    Column("about_post", String(128)),
     Column("key", String(400), nullable=False, unique=True),
     Column("address", String(255)),
     Column("draft", JSON),
