@@ -55,11 +55,19 @@ class DoorSettings(BaseModel):
 
 
 class SynapseFiles(BaseModel):
-    """Files of one homeserver, all below its directory."""
+    """Files of one homeserver.
+
+    Attributes:
+        directory: Holds what is rendered, and all the rest where nothing else is said.
+        secrets: Holds keys and secrets, without the ending `.secret`.
+        state: Holds what Synapse writes: media, and the database of a small one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     directory: Path
+    secrets: Path | None = None
+    state: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -79,17 +87,17 @@ class SynapseFiles(BaseModel):
     @property
     def database(self) -> Path:
         """The SQLite database, when no PostgreSQL URL is given."""
-        return self.directory / "homeserver.db"
+        return (self.state or self.directory) / "homeserver.db"
 
     @property
     def signing_key(self) -> Path:
         """The server's Ed25519 signing key."""
-        return self.directory / "signing.key"
+        return (self.secrets or self.directory) / "signing.key"
 
     @property
     def gateway_secret(self) -> Path:
         """Shared with the border gateway: `worker_replication_secret`."""
-        return self.directory / "gateway.secret"
+        return self.secret("replication" if self.secrets else "gateway")
 
     @property
     def admin_token(self) -> Path:
@@ -98,7 +106,14 @@ class SynapseFiles(BaseModel):
 
     def secret(self, name: str) -> Path:
         """Another secret by its name."""
+        if self.secrets is not None:
+            return self.secrets / name
         return self.directory / f"{name}.secret"
+
+    @property
+    def media(self) -> Path:
+        """What people uploaded, and what came from other servers."""
+        return (self.state or self.directory) / "media"
 
 
 class SynapseSettings(BaseModel):
@@ -177,7 +192,7 @@ def _identity(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
         "registration_shared_secret_path": str(files.secret("registration")),
         "macaroon_secret_key_path": str(files.secret("macaroon")),
         "form_secret_path": str(files.secret("form")),
-        "media_store_path": str(files.directory / "media"),
+        "media_store_path": str(files.media),
         "log_config": str(files.log_config),
         "default_room_version": settings.default_room_version,
         "encryption_enabled_by_default_for_room_type": "all",
@@ -253,7 +268,10 @@ def _database(settings: SynapseSettings, files: SynapseFiles) -> dict[str, Any]:
         "dbname": parts.path.lstrip("/"),
         "cp_min": 2,
         "cp_max": 5,
-        **{key: values[-1] for key, values in parse_qs(parts.query).items()},
+        **{
+            key: int(values[-1]) if values[-1].isdecimal() else values[-1]
+            for key, values in parse_qs(parts.query).items()
+        },
     }
     if parts.password:
         args["passfile"] = str(files.secret("pgpass"))
