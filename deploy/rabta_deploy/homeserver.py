@@ -119,7 +119,7 @@ class Homeserver:
     @property
     def verify_key(self) -> VerifyKey:
         """Its public signing key, for the policy; the key is made on first use."""
-        text = keep_secret(self.files.signing_key, _new_signing_key)
+        text = keep_secret(self.files.signing_key, new_signing_key)
         (key,) = read_signing_keys(text.splitlines())
         return VerifyKey(f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key)))
 
@@ -216,7 +216,7 @@ class Homeserver:
         self.admin.lift_rate_limits(user_id, token=self.admin_token)
 
 
-def _new_signing_key() -> str:
+def new_signing_key() -> str:
     """One line of Synapse's signing key file."""
     key = generate_signing_key(f"a_{secrets.token_hex(2)}")
     return f"{key.alg} {key.version} {encode_signing_key_base64(key)}\n"

@@ -57,9 +57,7 @@ class Postgres:
         if self.child is not None and self.child.running:
             return
         require_free({"PostgreSQL": self.port})
-        tools = self._tools()
-        if not (self._data / "PG_VERSION").exists():
-            self._make(tools)
+        tools = self.prepare()
         settings = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
@@ -74,7 +72,7 @@ class Postgres:
                 # it is told to quit, which takes its children along; a kill would not.
                 "setpriv",
                 "--pdeathsig=QUIT",
-                *_as_postgres(),
+                *as_postgres(),
                 tools / "postgres",
                 "-D",
                 self._data,
@@ -85,6 +83,22 @@ class Postgres:
             directory=self.directory,
         )
 
+    def prepare(self) -> Path:
+        """Make the cluster when there is none; gives the directory of its programs.
+
+        Raises:
+            PostgresError: `postgres-missing`, `postgres-directory-closed` or `postgres-failed`.
+        """
+        tools = self._tools()
+        if not (self._data / "PG_VERSION").exists():
+            self._make(tools)
+        return tools
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers a query now."""
+        return self._sql("SELECT 1").returncode == 0
+
     def wait_ready(self, *, within_s: float = _READY_WITHIN_S) -> None:
         """Wait until it answers a query.
 
@@ -94,7 +108,7 @@ class Postgres:
         """
         if self.child is None:
             raise RuntimeError("PostgreSQL was not started")
-        self.child.wait_ready(lambda: self._sql("SELECT 1").returncode == 0, within_s=within_s)
+        self.child.wait_ready(lambda: self.answers, within_s=within_s)
 
     def stop(self) -> None:
         """Stop it without waiting for its clients to leave; harmless when it does not run."""
@@ -153,7 +167,7 @@ class Postgres:
                 shutil.chown(path, _SUPERUSER, _SUPERUSER)
         made = subprocess.run(  # noqa: S603 - PostgreSQL's own program with our arguments
             [
-                *(["setpriv", *_as_postgres()] if _as_postgres() else []),
+                *(["setpriv", *as_postgres()] if as_postgres() else []),
                 tools / "initdb",
                 f"--pgdata={self._data}",
                 f"--username={_SUPERUSER}",
@@ -209,7 +223,7 @@ class Postgres:
         )
 
 
-def _as_postgres() -> list[str]:
+def as_postgres() -> list[str]:
     """Arguments of setpriv that give up root; none when we are not root."""
     if os.geteuid() != 0:
         return []

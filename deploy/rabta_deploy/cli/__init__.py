@@ -11,6 +11,7 @@ COMMANDS = {
     "gateway": "rabta_deploy.cli.gateway:gateway",
     "bridge": "rabta_deploy.cli.bridge:bridge",
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
+    "site": "rabta_deploy.cli.site:site",
     "demo": "rabta_deploy.cli.demo:demo",
 }
 

@@ -1,0 +1,141 @@
+"""A trial site: what a ministry would bring is made here, by a trial network's CA and authority.
+
+Two sites of one network directory federate with each other.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
+
+from rabta_deploy.authority import NetworkAuthority
+from rabta_deploy.ca import CertificateAuthority
+from rabta_deploy.fault import YardError
+from rabta_deploy.homeserver import new_signing_key
+from rabta_deploy.network import CONFIG
+from rabta_deploy.ports import free_port, port_free
+from rabta_deploy.secretfile import keep_secret
+from rabta_deploy.site.layout import below
+from rabta_policy import Address, Server, fill_servers, load_document
+
+_SPAN = 100
+"""More loopback ports than any size of site counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a trial site is made from.
+
+    Attributes:
+        directory: Of the site; `site.yaml` lies in it, and its files when it runs.
+        network: Of the trial network: CA, authority keys, policy.
+        organisation: A code of the trial policy.
+        server_name: Ends in `.test`.
+    """
+
+    directory: Path
+    network: Path
+    organisation: str
+    server_name: str
+
+    @property
+    def file(self) -> Path:
+        """The description."""
+        return self.directory / "site.yaml"
+
+
+def make(trial: Trial, clock: Callable[[], datetime], further: Mapping[str, Any]) -> Path:
+    """Write a site file that holds, with certificates, a signing key and a signed policy.
+
+    Args:
+        trial: What to make it from.
+        clock: Gives the time, timezone-aware.
+        further: Further keys of `site.yaml`.
+
+    Raises:
+        YardError: `site-exists`, `unknown-organisation`.
+    """
+    if trial.file.exists():
+        raise YardError(
+            "site-exists", f"{trial.file} is there already.", "give another directory, or edit it"
+        )
+    ca = CertificateAuthority(trial.network / "ca")
+    authority = NetworkAuthority(trial.network / "policy")
+    chat = f"chat.{trial.server_name}"
+    client, border = (ca.leaf(name, now=clock()) for name in (chat, trial.server_name))
+    federation_port = free_port()
+    _pin(trial, authority, ca, federation_port, clock())
+    document = {
+        "organisation": trial.organisation,
+        "server_name": trial.server_name,
+        "size": "trial",
+        "client": {
+            "name": chat,
+            "host": "127.0.0.1",
+            "port": free_port(taken=[federation_port]),
+            "certificate_file": str(client.certificate_file.absolute()),
+            "key_file": str(client.key_file.absolute()),
+        },
+        "federation": {
+            "host": "127.0.0.1",
+            "port": federation_port,
+            "certificate_file": str(border.certificate_file.absolute()),
+            "key_file": str(border.key_file.absolute()),
+        },
+        "policy": {
+            "policy_file": str(authority.files.policy.absolute()),
+            "authority_file": str(authority.files.authority.absolute()),
+        },
+        "administrators": ["rabta-admin"],
+        "ports_from": _free_span(),
+        **further,
+    }
+    trial.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    trial.file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return trial.file
+
+
+def _pin(
+    trial: Trial,
+    authority: NetworkAuthority,
+    ca: CertificateAuthority,
+    port: int,
+    now: datetime,
+) -> None:
+    """Sign a policy that names this site's server beside those that joined before."""
+    joined = trial.network / "servers.json"
+    known = json.loads(joined.read_text(encoding="utf-8")) if joined.exists() else {}
+    text = keep_secret(below(trial.directory).secret("signing.key"), new_signing_key)
+    (key,) = read_signing_keys(text.splitlines())
+    server = Server(
+        name=trial.server_name,
+        address=Address(host="127.0.0.1", port=port),
+        verify_keys={f"{key.alg}:{key.version}": encode_verify_key_base64(get_verify_key(key))},
+    )
+    known[trial.organisation] = server.model_dump(mode="json", exclude_none=True)
+    document = load_document((CONFIG / "demo-policy.yaml").read_text(encoding="utf-8"))
+    codes = {organisation["code"] for organisation in document["organisations"]}
+    if trial.organisation not in codes:
+        raise YardError(
+            "unknown-organisation",
+            f"The trial network has no organisation {trial.organisation}.",
+            f"use one of: {', '.join(sorted(codes))}",
+        )
+    servers = {code: Server.model_validate(found) for code, found in known.items()}
+    authority.publish(fill_servers(document, servers) | {"tls_ca": ca.pem}, now=now)
+    joined.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def _free_span() -> int:
+    # Below the range that `free_port` draws from, so that no passing test takes one of them.
+    for start in range(12_000, 20_000, _SPAN):
+        if all(port_free(port) for port in range(start, start + _SPAN)):
+            return start
+    raise YardError(
+        "no-free-port", "No hundred free ports in a row on this machine.", "stop other servers"
+    )

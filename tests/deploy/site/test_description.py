@@ -1,0 +1,86 @@
+"""What a site file may say, and what is said of one that may not."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from rabta_deploy.site.description import SiteError, parse
+
+
+def refused(document: Any) -> list[tuple[str, str]]:
+    with pytest.raises(SiteError) as caught:
+        parse(document if isinstance(document, str) else yaml.safe_dump(document))
+    assert all(fault.cure for fault in caught.value.faults)
+    return [(fault.path, fault.message) for fault in caught.value.faults]
+
+
+def test_the_example_names_every_part(whole_document: dict[str, Any]) -> None:
+    site = parse(yaml.safe_dump(whole_document))
+    absent = {name for name in type(site).model_fields if name not in site.model_fields_set}
+    assert absent == {"plan", "ports_from"}
+
+
+def test_every_fault_is_told_at_once_with_its_path(whole_document: dict[str, Any]) -> None:
+    document = copy.deepcopy(whole_document)
+    document["size"] = "huge"
+    document["client"]["port"] = 0
+    document["client"]["key_file"] = "tls/key.pem"
+    document["calls"]["realm"] = "x"
+    del document["policy"]["authority_file"]
+    assert {path for path, _ in refused(document)} == {
+        "size",
+        "client.port",
+        "client.key_file",
+        "calls.realm",
+        "policy.authority_file",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        (
+            {"database": {"kind": "managed", "host": "db.itt.gov.test"}},
+            "database",
+            "host: only an external database is described so",
+        ),
+        (
+            {"database": {"kind": "external"}},
+            "database",
+            "an external database needs host and password_file",
+        ),
+        (
+            {
+                "database": {
+                    "kind": "external",
+                    "host": "192.0.2.9",
+                    "password_file": "/etc/rabta/db.secret",
+                }
+            },
+            "database",
+            "ca_file: a database on another machine is reached by TLS alone",
+        ),
+        (
+            {"push": {"app_id": "x"}},
+            "push",
+            "name fcm_service_account_file, apns_certificate_file or both",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    whole_document: dict[str, Any], change: dict[str, Any], path: str, message: str
+) -> None:
+    assert refused(whole_document | change) == [(path, message)]
+
+
+def test_a_secret_cannot_be_written_into_the_file(whole_document: dict[str, Any]) -> None:
+    database = {"kind": "external", "host": "127.0.0.1", "password": "open sesame"}
+    assert ("database.password", "Extra inputs are not permitted") in refused(
+        whole_document | {"database": database}
+    )
+
+
+def test_what_is_not_yaml_is_told_by_its_line() -> None:
+    assert refused("organisation: ITT\n  size: [") == [("line 2", "is not YAML")]
