@@ -14,7 +14,7 @@ from rich.console import Console
 
 from rabta_deploy.fault import YardError
 from rabta_deploy.process import ProcessError
-from rabta_deploy.site.description import load
+from rabta_deploy.site.description import load, site_schema
 from rabta_deploy.site.draft import write_draft
 from rabta_deploy.site.layout import SYSTEM, below
 from rabta_deploy.site.rendering import rendered, write
@@ -126,6 +126,12 @@ def run(site_file: Path, root: Path | None, *, as_json: bool) -> None:
         running.watch(stopping)
     finally:
         running.down()
+
+
+@site.command()
+def schema() -> None:
+    """Print the JSON Schema of site.yaml."""
+    click.echo(json.dumps(site_schema(), indent=2, ensure_ascii=False))
 
 
 def _stop_signals() -> Callable[[], bool]:

@@ -315,6 +315,12 @@ def load(file: Path) -> Site:
     return parse(text)
 
 
+def site_schema() -> dict[str, Any]:
+    """The schema in JSON Schema draft 2020-12, as `config/schema/site.schema.json` carries it."""
+    schema = Site.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 _CURES = {
     "missing": "add the key; it has no default",
     "extra_forbidden": "remove the key, or mend its spelling",

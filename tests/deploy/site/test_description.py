@@ -1,12 +1,18 @@
 """What a site file may say, and what is said of one that may not."""
 
 import copy
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rabta_deploy.site.description import SiteError, parse
+from rabta_deploy.site.alerts import ALERTS, RUNBOOK
+from rabta_deploy.site.description import SiteError, parse, site_schema
+
+ROOT = Path(__file__).parents[3]
 
 
 def refused(document: Any) -> list[tuple[str, str]]:
@@ -84,3 +90,46 @@ def test_a_secret_cannot_be_written_into_the_file(whole_document: dict[str, Any]
 
 def test_what_is_not_yaml_is_told_by_its_line() -> None:
     assert refused("organisation: ITT\n  size: [") == [("line 2", "is not YAML")]
+
+
+def keys(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> set[str]:
+    """Every key of a document, dotted, as the schema has them."""
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    for choice in node.get("anyOf", []):
+        if found := keys(schema, choice, path):
+            return found
+    found = set()
+    for name, below in node.get("properties", {}).items():
+        found |= keys(schema, below, f"{path}{name}.") or {f"{path}{name}"}
+    return found
+
+
+def test_the_reference_page_tells_every_key_and_no_other() -> None:
+    page = (ROOT / "docs/reference/site.md").read_text()
+    told = set(re.findall(r"^\| `([a-z_.]+)` \| [^|]+ \|$", page, re.MULTILINE))
+    schema = site_schema()
+    assert told - {"plan"} == keys(schema, schema)
+
+
+def test_the_schema_on_disk_is_the_one_of_the_models() -> None:
+    on_disk = json.loads((ROOT / "config/schema/site.schema.json").read_text())
+    assert on_disk == site_schema(), "run: rabta site schema > config/schema/site.schema.json"
+
+
+def test_every_alert_has_its_run_book() -> None:
+    page = (ROOT / RUNBOOK).read_text()
+    headings = re.findall(r"^## (\S+)$", page, re.MULTILINE)
+    assert headings == [alert.name for alert in ALERTS]
+
+
+def test_every_reason_of_the_site_is_told_in_the_reference() -> None:
+    page = (ROOT / "docs/reference/site.md").read_text()
+    files = (ROOT / "deploy/rabta_deploy/site").glob("*.py")
+    raised = {
+        code
+        for file in files
+        for code in re.findall(r'YardError\(\s*"([a-z-]+)"', file.read_text())
+    }
+    assert {"output-not-ours", "program-missing"} <= raised
+    assert {code for code in raised if f"`{code}`" not in page} == set()
