@@ -30,6 +30,10 @@ _LEARNT = {
 """Ephemeral events that tell what the other server may else ask for: its right counts."""
 
 
+_WITH_THE_ROOM = "m.receipt"
+"""Needed wherever a room is shared."""
+
+
 class SentEvent(Protocol):
     """What is read of an event that leaves."""
 
@@ -62,12 +66,16 @@ class Delivery:
         elif edu_type in _LEARNT:
             action = Action(_LEARNT[edu_type], destination, ours)
         else:
-            return True  # Receipts: needed wherever a room is shared.
+            # Receipts go with the room. What is not known does not leave (D17).
+            return edu_type == _WITH_THE_ROOM or self._withheld(edu_type)
         verdict = self._judge.ask([action], path="transaction", note=Note.NOTHING)
-        if isinstance(verdict, Refusal):
-            WITHHELD.labels(edu_type).inc()
-            return False
-        return True
+        return not isinstance(verdict, Refusal) or self._withheld(edu_type)
+
+    def _withheld(self, edu_type: str) -> bool:
+        """Count it; False, for it does not pass. A type that is not known has no label."""
+        known = edu_type in _TOLD or edu_type in _LEARNT
+        WITHHELD.labels(edu_type if known else "unknown").inc()
+        return False
 
     def attempt(self, destination: str, events: Sequence[SentEvent]) -> None:
         """Record that these events are about to leave, once for a transaction.

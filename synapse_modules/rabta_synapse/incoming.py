@@ -1,7 +1,8 @@
-"""Joins that reach us as finished events: send_join, and joins relayed by a third server.
+"""Joins and knocks that reach us as finished events: send_join, and events of a transaction.
 
-`check_event_allowed` never sees them. The only way to refuse without destroying is to raise; a
-returned code would store the event emptied, for ever, so this file returns no code.
+`check_event_allowed` never sees them (it does see send_knock). The only way to refuse without
+destroying is to raise; a returned code would store the event emptied, for ever, so this file
+returns no code.
 """
 
 from synapse.module_api import NOT_SPAM, EventBase, ModuleApi
@@ -12,12 +13,12 @@ from rabta_synapse.membership import Membership
 from rabta_synapse.private import federation_request
 
 _OFFERED = ("/send_join/", "/send/")
-"""Requests in which another server offers a join to us. What we pull ourselves (backfill, state
-of a room we join) is history: refusing a part of it would break the whole pull."""
+"""Requests in which another server offers a membership to us. What we pull ourselves (backfill,
+state of a room we join) is history: refusing a part of it would break the whole pull."""
 
 
 class Incoming:
-    """Judges offered joins.
+    """Judges offered joins and knocks.
 
     Args:
         api: Synapse's module API.
@@ -31,16 +32,17 @@ class Incoming:
         self._membership = membership
 
     async def check_event_for_spam(self, event: EventBase) -> str:
-        """Raise 403 for a remote join the judge denies; everything else is judged elsewhere.
+        """Raise 403 for a remote join or knock the judge denies; the rest is judged elsewhere.
 
         Returns:
             `NOT_SPAM`, always: local events pass `check_event_allowed`, and remote content is
             never emptied.
 
         Raises:
-            SynapseError: The join is denied. Nothing is stored; it may be offered again.
+            SynapseError: It is denied. Nothing is stored; it may be offered again.
         """
-        if event.type != "m.room.member" or event.content.get("membership") != "join":
+        membership = event.content.get("membership")
+        if event.type != "m.room.member" or membership not in ("join", "knock"):
             return NOT_SPAM
         if self._api.is_mine(event.sender):
             return NOT_SPAM
@@ -48,7 +50,7 @@ class Incoming:
         if request is None or not any(way in request.path for way in _OFFERED):
             return NOT_SPAM
         state = await self._api.get_room_state(event.room_id, STATE_WITH_MEMBERS)
-        path = "send_join" if "/send_join/" in request.path else "relayed_join"
+        path = "send_join" if "/send_join/" in request.path else f"relayed_{membership}"
         refusal = self._membership.judge_event(event, state, path)
         if refusal:
             raise refusal.error

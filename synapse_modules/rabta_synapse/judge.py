@@ -93,6 +93,21 @@ class Judge:
         )
         return refusal
 
+    def refuse_request(self, refusal: Refusal, *, path: str, origin: str) -> Refusal:
+        """Record a refusal of a server's request that is none of the policy's actions."""
+        DECISIONS.labels("request", "denied", refusal.code).inc()
+        self._audit.note(
+            path=path,
+            action="request",
+            verdict="denied",
+            serial=self._serial,
+            origin=origin,
+            destination=self.server_name,
+            rules=(refusal.rule,),
+            reasons=(refusal.code,),
+        )
+        return refusal
+
     def servers_allowed_in(self, room: Room, home: str) -> frozenset[str]:
         """The servers the policy lets into a room, by its home; home alone without a policy."""
         policy = self.policy

@@ -121,6 +121,14 @@ HISTORY_OF_OTHERS = Refusal(
 )
 """D15: leaving a room takes nothing along."""
 
+CLOSED_ENDPOINT = Refusal(
+    code="closed-endpoint",
+    rule="D17",
+    text="This server answers no other server here.",
+    cure="Nothing: what two ministries may ask of each other has its own endpoints.",
+)
+"""D17: what the guard does not know is closed."""
+
 NOT_THE_BOT = Refusal(
     code="not-the-bot",
     rule="D16",

@@ -16,6 +16,7 @@ ROOT = "/_matrix/federation/v1"
         f"{ROOT}/state/%21room%3Aitt.gov.test?event_id=%24e",
         f"{ROOT}/event/%24with%2Fslash",
         f"{ROOT}/backfill/!r?v=$a&v=$b&limit=10",
+        f"{ROOT}/state/!r;x?event_id=$e%3Bx",
         f"{ROOT}/query/profile?user_id=%40a%3Aitt.gov.test&field=displayname",
     ],
 )
@@ -42,6 +43,7 @@ def test_a_target_as_synapse_writes_it_is_taken_unchanged(raw: str) -> None:
         f"{ROOT}/x/%2E./send/1",
         f"{ROOT}/send/1#fragment",
         f"{ROOT}/send/1?",
+        f"{ROOT}/query/profile?x=1;user_id=@a:itt.gov.test",
         f"{ROOT}/send/%",
         f"{ROOT}/send/%zz",
         f"{ROOT}/send/%00",

@@ -168,7 +168,7 @@ def choked(monkeypatch: pytest.MonkeyPatch) -> ChokePoints:
 async def test_a_request_is_refused_for_now_when_the_guard_fails() -> None:
     ask = choke_points.Authenticator.authenticate_request
     with pytest.raises(SynapseError) as raised:
-        await ask(Mock(), Mock(uri=b"/_matrix/federation/v1/send/1"), {})
+        await ask(Mock(), Mock(path=b"/_matrix/federation/v1/send/1", args={}), {})
     assert raised.value.code == 503
 
 

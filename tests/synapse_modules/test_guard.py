@@ -121,6 +121,59 @@ async def test_a_person_is_known_to_those_who_share_a_room_and_to_nobody_else(
     assert amna.user_id in claim(network, "FIN", amna)
 
 
+async def test_a_question_that_two_readers_read_in_two_ways_is_read_as_synapse_does(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    """Synapse parts a query at `;` too, and takes a raw `#` for a letter; most parsers do not."""
+    await eventually(lambda: amna.user_id and network.in_force())
+    known, stranger = network.person("known"), network.person("stranger")
+    known.room(invite=[network.hostiles["FIN"].user("spy")])
+    profile = f"{V1}/query/profile"
+    await eventually(
+        lambda: network.federation("FIN", f"{profile}?user_id={known.user_id}").status == 200
+    )
+    label = {"type": "org.rabta.room.class", "content": {"class": "confidential"}}
+    stranger.room(initial_state=[label], room_alias_name="secret")
+    for question in (
+        f"{profile}?x=1;user_id={stranger.user_id}&user_id={known.user_id}",
+        f"{profile}?user_id={stranger.user_id}&user_id={known.user_id}",
+        f"{V1}/user/devices/{stranger.user_id}?user_id={known.user_id}",
+        f"{V1}/query/directory?x=1;room_alias=%23secret:itt.gov.test&room_alias=%23none:itt.gov.test",
+        f"{V1}/query/directory?room_alias=#secret:itt.gov.test",
+    ):
+        answer = network.federation("FIN", question)
+        assert (answer.status, "room_id" in answer.body) == (403, False), (question, answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/_matrix/federation/unstable/rooms/{room}/complexity"),
+        ("GET", "/_matrix/federation/unstable/org.matrix.msc4370/extremities/{room}"),
+        ("POST", "/_matrix/federation/unstable/org.matrix.msc3720/query/account_status"),
+        ("POST", "/_matrix/federation/unstable/user/keys/claim"),
+        ("PUT", f"{V1}/exchange_third_party_invite/{{room}}"),
+        ("GET", f"{V1}/query/client_keys?device_keys=x"),
+        ("GET", f"{V1}/openid/userinfo?access_token=x"),
+        ("GET", f"{V1}/version"),
+        ("POST", f"{V1}/3pid/onbind"),
+        ("GET", f"{V1}/anything/new"),
+    ],
+)
+async def test_a_signed_request_that_the_guard_does_not_know_is_refused(
+    network: Network, amna: Person, eventually: Any, method: str, path: str
+) -> None:
+    """A release of Synapse may answer what the one before did not; nothing is open by that."""
+    await eventually(lambda: amna.user_id and network.in_force())
+    label = {"type": "org.rabta.room.class", "content": {"class": "unclassified"}}
+    room_id = amna.room(preset="public_chat", initial_state=[label])
+    content = {} if method in ("PUT", "POST") else None
+    answer = network.federation("FIN", path.format(room=quote(room_id)), content, method)
+    # What Synapse does not have at all it refuses itself.
+    assert answer.reason == "closed-endpoint" or answer.body.get("errcode") == "M_UNRECOGNIZED"
+    assert answer.status in (403, 404)
+
+
 async def test_an_open_invite_in_is_enough_too(
     network: Network, amna: Person, eventually: Any
 ) -> None:

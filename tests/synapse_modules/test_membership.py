@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hostile import HostileRoom
+from hostile import Answer, HostileRoom, event_id_of
 from network import Network, Person
 from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
 
@@ -120,6 +120,46 @@ async def test_a_knock_without_a_right_is_refused(network: Network, amna: Person
         user_id = network.hostiles[origin].user("knocker")
         path = f"/_matrix/federation/v1/make_knock/{quote(room_id)}/{quote(user_id)}?ver=11"
         assert network.federation(origin, path).status == status
+
+
+async def test_a_knock_needs_the_right_and_not_make_knock(
+    network: Network, amna: Person, eventually: Any, version: str
+) -> None:
+    """A template is not needed to make the event, and the answer shows what the room is about."""
+    knocking = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
+    room_id = amna.room(initial_state=[*OPEN["initial_state"], knocking], room_version=version)
+    fin, rules = network.hostiles["FIN"], KNOWN_ROOM_VERSIONS[version]
+    asked = f"/_matrix/federation/v1/make_knock/{quote(room_id)}/{quote(fin.user('k'))}"
+    made = network.federation("FIN", f"{asked}?ver={version}")
+    assert made.status == 200
+
+    def knock() -> tuple[dict[str, Any], str]:
+        event = {**made.body["event"], "origin_server_ts": fin.now_ms()}
+        event = fin.sign_event(event, rules)
+        return event, event_id_of(event, rules)
+
+    def send_knock() -> Answer:
+        event, event_id = knock()
+        path = f"/_matrix/federation/v1/send_knock/{quote(room_id)}/{event_id}"
+        return network.federation("FIN", path, event, "PUT")
+
+    # By invitation it may come in, so the room's ACL names it; knock it may not.
+    network.issue(but=("knock",))
+    await eventually(network.in_force)
+    refused = send_knock()
+    assert (refused.status, refused.reason) == (403, "no-permit")
+    assert "knock_room_state" not in refused.body
+    # Nor as an event among others: whoever knocks counts as somebody who shares the room.
+    event, event_id = knock()
+    body = {"origin": fin.server_name, "origin_server_ts": fin.now_ms(), "pdus": [event]}
+    path = f"/_matrix/federation/v1/send/knock{version}"
+    answer = network.federation("FIN", path, body, "PUT")
+    assert "error" in answer.body["pdus"][event_id]
+    assert fin.user("k") not in amna.members(room_id)
+    network.issue()
+    await eventually(network.in_force)
+    assert send_knock().status == 200
+    assert amna.members(room_id)[fin.user("k")] == "knock"
 
 
 async def test_an_invite_is_taken_from_whom_the_policy_lets(
