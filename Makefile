@@ -65,7 +65,7 @@ deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/*.json depl
 	$(NPM) run --silent build
 	@touch $@
 
-machine: ## Install what the tests need of the machine (PostgreSQL, Chromium, fonts)
+machine: ## Install what the tests need of the machine (PostgreSQL, ClamAV, Chromium, fonts)
 	@deploy/machine.sh tests
 
 clean: ## Remove everything that can be made again

@@ -28,6 +28,7 @@ tests)
     need postgresql ls /usr/lib/postgresql/15/bin/initdb
     need redis-server command -v redis-server
     need nginx ls /usr/sbin/nginx
+    need clamav-daemon ls /usr/sbin/clamd
     need chromium command -v chromium
     need fonts-noto-core ls /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf
     need fonts-noto-extra ls /usr/share/fonts/truetype/noto/NotoNastaliqUrdu-Regular.ttf

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from rabta_bots.clock import Clock
 from rabta_bots.commands.dispatching import EOfficeDesk
 from rabta_bots.commands.folder_desk import CommandFolder
+from rabta_bots.documents.fetching import DocumentStore, EOfficeDocuments, NoDocuments
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.intake.catching_up import CatchingUp
 from rabta_bots.intake.door import EventDoor
@@ -35,10 +36,12 @@ class EOffice:
     Args:
         sources: Every way in; those that can fill a gap stand first.
         desk: The way out.
+        documents: Where the documents of its events lie.
     """
 
     sources: tuple[EventSource, ...]
     desk: CommandDesk
+    documents: DocumentStore
 
     async def fill(self, source: str, since: datetime) -> None:
         """As `EventSource.fill`, by the first way that can.
@@ -74,6 +77,7 @@ def open_eoffice(
     door = EventDoor(clock=clock, limits=limits, secrets=secrets, intake=intake, metrics=metrics)
     sources: list[EventSource] = [door]
     desk: CommandDesk | None = None
+    documents: DocumentStore = NoDocuments()
     if eoffice.folder is not None:
         try:
             dropped = DroppedFiles(
@@ -110,6 +114,7 @@ def open_eoffice(
         }
         sources.insert(0, PolledFeed(catching_up, limits.feed_interval_seconds))
         desk = EOfficeDesk(eoffice.url, command_secrets(settings), session, tls)
+        documents = EOfficeDocuments(eoffice.url, feed_token(settings), session, tls)
     if desk is None:
         raise LookupError("the settings name a url or a folder")
-    return EOffice(tuple(sources), desk)
+    return EOffice(tuple(sources), desk, documents)

@@ -21,6 +21,8 @@ from rabta_bots.commands.reader import Reader
 from rabta_bots.commands.unreadable import Unreadable
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
+from rabta_bots.documents.posting import DocumentPoster
+from rabta_bots.documents.scanning import Clamd
 from rabta_bots.faults import SettingsError
 from rabta_bots.health import add_health
 from rabta_bots.intake.accepting import Terms
@@ -134,6 +136,18 @@ class Bridge:
             metrics=self.metrics,
             polls=settings.polls,
         )
+        scanner = settings.documents.scanner
+        self._poster = DocumentPoster(
+            chat=chat,
+            engine=engine,
+            clock=clock,
+            rooms=self._rooms,
+            store=self._eoffice.documents,
+            scanner=Clamd(scanner) if scanner else None,
+            spool=settings.documents.spool_folder,
+            composer=self._composer,
+            metrics=self.metrics,
+        )
         self._dispatcher = Dispatcher(
             engine=engine,
             clock=clock,
@@ -155,6 +169,7 @@ class Bridge:
         self._planning = Worker("planning", self._plan, look)
         self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
         self._sending = Worker("sending", self._send, look)
+        self._posting = Worker("posting", self._post, look)
         self._reading = Worker("reading", self._read, look)
         self._carrying = Worker("carrying", self._carry, look)
 
@@ -207,7 +222,13 @@ class Bridge:
             await starting
             self._started = True
             log.info("bridge-ready", user_id=self._chat.user_id)
-            for worker in (self._aligning, self._sending, self._reading, self._carrying):
+            for worker in (
+                self._aligning,
+                self._sending,
+                self._posting,
+                self._reading,
+                self._carrying,
+            ):
                 workers.append(worker)
                 tasks.append(asyncio.create_task(worker.run()))
             syncing = asyncio.create_task(self._chat.sync_forever(self._reading.wake))
@@ -273,7 +294,15 @@ class Bridge:
         return False
 
     async def _send(self) -> bool:
-        return bool(await self._sender.send_due())
+        sent = bool(await self._sender.send_due())
+        if sent:
+            self._posting.wake()
+        return sent
+
+    async def _post(self) -> bool:
+        settled = bool(await self._poster.post_due())
+        self._sending.wake()
+        return settled
 
     async def _read(self) -> bool:
         read = await self._reader.read_all()

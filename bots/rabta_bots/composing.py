@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
+from rabta_bots.cards.attachments import Attachment
 from rabta_bots.cards.content import (
     POLL_START,
     card_message,
@@ -23,6 +24,7 @@ from rabta_bots.names import transaction_id
 from rabta_bots.officers import Officer, holder_now, officer_of_user
 from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
+from rabta_bots.store.documents import reasons_of
 from rabta_bots.store.events import event_by_row
 from rabta_bots.store.outbox import NO_HOLDER, sent_of_card
 from rabta_bots.store.posts import post_names
@@ -94,6 +96,8 @@ class Composer:
             return self._outcome(connection, card)
         if row.part == "line":
             return self._line(connection, row, card)
+        if row.part == "amend":
+            return self._amend(connection, row, card)
         return self._issue(connection, row, card)
 
     def facts(self, connection: Connection, card: Row[Any], *, may_decide: bool) -> Facts:
@@ -112,6 +116,7 @@ class Composer:
             reference=card.event_id,
             post=post_names(connection, card.post_id),
             verbs=verbs,
+            attachments=_attachments(connection, card.card_id, event),
         )
 
     def _issue(
@@ -124,7 +129,7 @@ class Composer:
         if held is None:
             return without_reader(NO_HOLDER, self.now)
         charge, officer = held
-        refusal = self._may_reach(officer, card.room_class)
+        refusal = self.may_reach(officer, card.room_class)
         if refusal is not None:
             return Permanent(refusal)
         facts = self.facts(connection, card, may_decide=charge.may_decide)
@@ -147,7 +152,9 @@ class Composer:
             card.grade,
         )
 
-    def _outcome(self, connection: Connection, card: Row[Any]) -> Composed | Permanent:
+    def _outcome(
+        self, connection: Connection, card: Row[Any], part: str | None = None
+    ) -> Composed | Permanent:
         if card.message_id is None or card.room_id is None:
             return Permanent("never-shown", moot=True)
         language = self._language(connection, card)
@@ -164,7 +171,7 @@ class Composer:
             None,
             card.room_id,
             (card.post_id, card.room_class),
-            (card.event_id, f"outcome-{card.card_id}"),
+            (card.event_id, part or f"outcome-{card.card_id}"),
             card.grade,
         )
 
@@ -200,7 +207,30 @@ class Composer:
         )
         return officer.language if officer else "en"
 
-    def _may_reach(self, officer: Officer, room_class: str) -> str | None:
+    def _amend(self, connection: Connection, row: Row[Any], card: Row[Any]) -> Composed | Permanent:
+        """The card as it is now, in the place of what was shown: something about it is new."""
+        officer = (
+            officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None
+        )
+        if card.message_id is None or card.room_id is None or officer is None:
+            return Permanent("never-shown", moot=True)
+        if card.state not in LIVE:
+            # The edit that tells its outcome tells this too.
+            return self._outcome(connection, card, f"amend-{row.row}")
+        held = holder_now(connection, self.directory, card.post_id, self.now)
+        facts = self.facts(connection, card, may_decide=held is not None and held[0].may_decide)
+        content = issued(facts, officer, self.zone)
+        return Composed(
+            "m.room.message",
+            edit_of(card.message_id, content),
+            None,
+            card.room_id,
+            (card.post_id, card.room_class),
+            (card.event_id, f"amend-{row.row}"),
+            card.grade,
+        )
+
+    def may_reach(self, officer: Officer, room_class: str) -> str | None:
         """The reason code why a card must not go to the officer's server, or None."""
         if officer.server_name == self.server_name:
             return None
@@ -223,3 +253,14 @@ def issued(facts: Facts, officer: Officer, zone: ZoneInfo) -> dict[str, Any]:
         return card_message(view, officer.language, officer.user_id)
 
     return fitting(card)
+
+
+def _attachments(
+    connection: Connection, card_id: int, event: Event | None
+) -> tuple[Attachment, ...]:
+    documents = (event.data.documents if event else None) or ()
+    reasons = reasons_of(connection, card_id) if documents else {}
+    return tuple(
+        Attachment(document.name, document.size, reasons.get(number))
+        for number, document in enumerate(documents)
+    )

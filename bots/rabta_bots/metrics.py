@@ -22,8 +22,8 @@ class Metrics:
         )
         self.messages = Counter(
             "rabta_bridge_messages",
-            "Messages to rooms, by part (issue, poll, outcome, say) and result (sent, again, moot, "
-            "dead).",
+            "Messages to rooms, by part (issue, poll, outcome, amend, say) and result (sent, "
+            "again, moot, dead).",
             ["part", "result"],
             registry=self.registry,
         )
@@ -43,6 +43,12 @@ class Metrics:
         self.dispatches = Counter(
             "rabta_bridge_dispatches",
             "Commands to e-Office, by result (done, refused, again, lost).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.documents = Counter(
+            "rabta_bridge_documents",
+            "Documents of cards, by result (posted, again, moot, dead, or a reason code).",
             ["result"],
             registry=self.registry,
         )

@@ -25,6 +25,7 @@ from rabta_bots.store.cards import (
     note_issued,
     note_message,
 )
+from rabta_bots.store.documents import enqueue_documents
 from rabta_bots.store.opening import in_store
 
 log = structlog.get_logger("rabta.bridge.sender")
@@ -166,6 +167,7 @@ class Sender:
             outbox.mark_sent(connection, row.row, message_id)
             if row.part == "issue" and mentioned:
                 note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
+                enqueue_documents(connection, row, now)
                 if self._polls:
                     outbox.enqueue_card(
                         connection,

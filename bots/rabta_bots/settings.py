@@ -124,6 +124,36 @@ class Intake(BaseModel):
     feed_interval_seconds: Annotated[float, Field(gt=0)] = 60.0
 
 
+class Documents(BaseModel):
+    """How documents are looked at on their way between e-Office and rooms.
+
+    Args:
+        scanner: Address of clamd, `unix:///run/clamav/clamd.ctl` or `tcp://HOST:PORT`. While one
+            is named, no document passes unscanned.
+        spool_folder: Where a document lies while it is carried; the system's own for temporary
+            files if left out. Best a tmpfs.
+    """
+
+    model_config = STRICT
+    scanner: str | None = None
+    spool_folder: Path | None = None
+
+    @field_validator("scanner")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            place = parts.path if parts.scheme == "unix" and not parts.netloc else None
+            port = parts.port if parts.scheme == "tcp" and parts.hostname else None
+        except ValueError:
+            place = port = None
+        if not place and not port:
+            raise ValueError("write unix:///run/clamav/clamd.ctl or tcp://HOST:PORT")
+        return value
+
+
 class Settings(BaseModel):
     """Everything one bridge process is told.
 
@@ -154,6 +184,7 @@ class Settings(BaseModel):
     webhook_secret_files: Annotated[tuple[Path, ...], Field(min_length=1)]
     eoffice: EOffice
     intake: Intake = Intake()
+    documents: Documents = Documents()
     card_lifetime_hours: Annotated[int, Field(ge=1)] = 72
     confirmation_minutes: Annotated[int, Field(ge=1, le=120)] = 10
     unreadable_minutes: Annotated[int, Field(ge=1, le=60)] = 5

@@ -40,6 +40,7 @@ class CommandReason(StrEnum):
     STALE_MOVEMENT = "stale-movement"
     TOO_LARGE = "too-large"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    DOCUMENT_CHANGED = "document-changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ COMMAND_ANSWERS: tuple[Answer, ...] = (
     Answer(409, CommandReason.STALE_MOVEMENT, "the file has moved on since the card was sent"),
     Answer(413, CommandReason.TOO_LARGE, "the body is larger than a command can be"),
     Answer(422, CommandReason.IDEMPOTENCY_KEY_REUSED, "this key was used for a different command"),
+    Answer(422, CommandReason.DOCUMENT_CHANGED, "the bytes of a document are not those offered"),
 )
 
 

@@ -93,7 +93,7 @@ def verify(
     except (ValueError, OverflowError, OSError):
         raise SignatureError(BAD_SIGNATURE, "the body or the timestamp cannot be signed") from None
     matches = [
-        hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "surrogateescape"))
+        hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "surrogatepass"))
         for ours in made
         for theirs in offered.split(" ")
     ]

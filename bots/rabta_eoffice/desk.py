@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -22,9 +22,11 @@ from rabta_contract import (
     clean_line,
     clean_text,
 )
+from rabta_contract.document import DocumentOffer, DocumentResult
 from rabta_eoffice import acts, outbox, records, telling
 from rabta_eoffice.acts import Act, Verb
 from rabta_eoffice.clock import Clock
+from rabta_eoffice.documents import TOLD_AT_MOST, KeptDocument, NewDocument, attach, documents_of
 from rabta_eoffice.rules import Actor, CaseFile, Channel, Reason, Refused, Step
 from rabta_eoffice.tables import commands
 
@@ -135,8 +137,66 @@ class Desk:
             self.on_told()
         return done
 
+    def attach(
+        self, file_id: str, actor: tuple[str, str], new: NewDocument
+    ) -> KeptDocument | Refused:
+        """Put a document on a file, as (person id, post id), from the pages or the API."""
+        now = self.clock()
+        with self.engine.begin() as connection:
+            file = records.find_file(connection, file_id)
+            if file is None:
+                return Refused(Reason.UNKNOWN_FILE, "no such file")
+            return attach(connection, file, self._actor(connection, *actor, now), new, now)
+
+    def take_document(self, offer: DocumentOffer, body: bytes, content: bytes) -> Answered:
+        """Put a document from chat on its file once, whatever number of times it comes.
+
+        The answer is stored with its idempotency key in the same transaction, as for a command.
+        """
+
+        def carry_out(connection: Connection, now: datetime) -> Answered:
+            file = records.find_file(connection, offer.file_id)
+            known = self._actor(connection, offer.person_id, offer.post_id, now)
+            actor = replace(
+                known,
+                channel=Channel.CHAT,
+                command_id=offer.command_id,
+                matrix_user=offer.matrix_user,
+            )
+            new = NewDocument(offer.name, offer.media_type, content)
+            done = (
+                Refused(Reason.UNKNOWN_FILE, "no such file")
+                if file is None
+                else attach(connection, file, actor, new, now)
+            )
+            if isinstance(done, Refused):
+                refusal = CommandRefusal(acts.contract_reason(done.reason), done.detail)
+                return Answered(refusal.status, refusal.to_bytes(), False, refusal.reason)
+            result = DocumentResult(
+                command_id=offer.command_id,
+                doc_id=done.doc_id,
+                file_id=done.file_id,
+                recorded_at=now,
+            )
+            return Answered(200, result.to_bytes(), replayed=False)
+
+        return self._once(offer.command_id, body, carry_out)
+
     def command(self, command: Command, body: bytes) -> Answered:
-        """Carry out a command from chat once, whatever number of times it comes.
+        """Carry out a command from chat once, whatever number of times it comes."""
+        return self._once(
+            command.command_id,
+            body,
+            lambda connection, now: self._carry_out(connection, command, now),
+        )
+
+    def _once(
+        self,
+        command_id: str,
+        body: bytes,
+        carry_out: Callable[[Connection, datetime], Answered],
+    ) -> Answered:
+        """Answer as before where the key and the body came before; else carry out and remember.
 
         The answer, refusals included, is stored with its idempotency key in the transaction
         that changes the file.
@@ -145,7 +205,7 @@ class Desk:
         now = self.clock()
         with self.engine.begin() as connection:
             before = connection.execute(
-                select(commands).where(commands.c.command_id == command.command_id)
+                select(commands).where(commands.c.command_id == command_id)
             ).one_or_none()
             if before is not None and before.body_sha256 == digest:
                 return Answered(before.status, before.answer, replayed=True)
@@ -154,10 +214,10 @@ class Desk:
                     CommandReason.IDEMPOTENCY_KEY_REUSED, "this key belongs to another command"
                 )
                 return Answered(refusal.status, refusal.to_bytes(), False, refusal.reason)
-            answered = self._carry_out(connection, command, now)
+            answered = carry_out(connection, now)
             connection.execute(
                 insert(commands).values(
-                    command_id=command.command_id,
+                    command_id=command_id,
                     body_sha256=digest,
                     status=answered.status,
                     answer=answered.body,
@@ -252,6 +312,7 @@ class Desk:
         if kind is None:
             return
         posts = records.all_posts(connection)
+        newest = documents_of(connection, step.file.file_id)[-TOLD_AT_MOST:]
         name = records.names(connection).get(actor.person_id, (None, None))[0]
         party = telling.actor_of(
             posts[actor.post_id], actor.person_id, name, actor.charge or ChargeKind.REGULAR
@@ -260,7 +321,13 @@ class Desk:
             connection,
             now,
             lambda envelope: telling.of_step(
-                envelope, kind, step, actor=party, posts=posts, public_url=self._public_url
+                envelope,
+                kind,
+                step,
+                actor=party,
+                posts=posts,
+                documents=[document.told(self._public_url) for document in newest],
+                public_url=self._public_url,
             ),
         )
 

@@ -148,6 +148,24 @@ decisions = Table(
     Column("decided_at", Moment, nullable=False),
 )
 
+documents = Table(
+    "documents",
+    metadata,
+    Column("doc_id", String(64), primary_key=True),
+    Column("file_id", ForeignKey("files.file_id"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("media_type", String(127), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("post_id", String(64), nullable=False),
+    Column("person_id", String(64), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("command_id", String(128)),
+    Column("matrix_user", String(255)),
+    Column("added_at", Moment, nullable=False),
+)
+
 commands = Table(
     "commands",
     metadata,

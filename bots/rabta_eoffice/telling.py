@@ -4,6 +4,7 @@ SECRET and above carry no subject, no remarks and no documents, whatever the fil
 Notes are never told at any grade.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from rabta_contract import (
     Charge,
     ChargeKind,
     Decision,
+    Document,
     Event,
     EventData,
     EventType,
@@ -27,6 +29,8 @@ from rabta_contract import (
 from rabta_eoffice.rules import CaseFile, Step
 
 SEQUENCE_WIDTH = 18
+
+_CARRYING = frozenset({EventType.FILE_MARKED, EventType.FILE_RETURNED, EventType.FILE_REFERRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,13 @@ def of_step(
     *,
     actor: Party,
     posts: dict[str, Post],
+    documents: Sequence[Document] = (),
     public_url: str,
 ) -> Event:
-    """The event that tells of one step of a file."""
+    """The event that tells of one step of a file.
+
+    `documents` go along where the file goes to another post, which has not seen them.
+    """
     file, moved, decided = step.file, step.moved, step.decided
     content = file.grade.carries_content
     movement = decision = None
@@ -91,6 +99,7 @@ def of_step(
         file=_file(file),
         movement=movement,
         decision=decision,
+        documents=tuple(documents) if content and kind in _CARRYING and documents else None,
         links=(Link(rel="open", href=f"{public_url}/f/{file.file_id}"),),
     )
     return envelope.around(kind, f"file/{file.file_id}", data)

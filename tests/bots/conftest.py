@@ -1,10 +1,15 @@
 """A ministry with a bridge, on SQLite and on PostgreSQL, and a recorder in the place of Matrix."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
+
+from rabta_deploy.clamav import Clamav
+from rabta_deploy.fault import YardError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -39,3 +44,27 @@ def any_ministry(request: pytest.FixtureRequest, tmp_path: Path, hands: Hands) -
     name = f"bridge-{tmp_path.name}"[:60]
     url = database(name).replace("postgresql://", "postgresql+psycopg://")
     return Ministry(tmp_path, hands, database=url)
+
+
+# The industry's harmless test file (EICAR); split, so that no scanner takes this file for one.
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+
+
+@pytest.fixture(scope="session")
+def clamav(missing_part: Callable[[str], NoReturn]) -> Iterator[Clamav]:
+    """A real clamd that knows the EICAR test file."""
+    with TemporaryDirectory(prefix="rabta-clamav-") as name:
+        scanner = Clamav(Path(name), {"Rabta.Test.Eicar": EICAR})
+        try:
+            scanner.start()
+        except YardError as fault:
+            missing_part(str(fault))
+        scanner.wait_ready()
+        yield scanner
+        scanner.stop()
+
+
+@pytest.fixture
+def infected() -> bytes:
+    """A file that the scanner knows."""
+    return b"%PDF-1.4 " + EICAR

@@ -6,6 +6,7 @@ from rabta_bots.store.tables import (
     class_commands,
     deadlines,
     digest_notes,
+    document_notes,
     files,
     leases,
     papers,
@@ -50,7 +51,11 @@ def _back_to_1(connection: Connection) -> None:
     _without(connection, "commands", "rounds")
 
 
-BACK = {4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
+def _back_to_5(connection: Connection) -> None:
+    document_notes.drop(connection)
+
+
+BACK = {5: _back_to_5, 4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
 
 
 def back_to(connection: Connection, version: int) -> None:

@@ -85,7 +85,9 @@ class Office:
 
 
 @asynccontextmanager
-async def office(ministry: Ministry, **changes: Any) -> AsyncIterator[Office]:
+async def office(
+    ministry: Ministry, chat: Recorder | None = None, **changes: Any
+) -> AsyncIterator[Office]:
     """The two processes' parts in this one, talking over loopback HTTP."""
     eoffice_port, bridge_port = free_port(), free_port()
     home = ministry.home
@@ -108,6 +110,6 @@ async def office(ministry: Ministry, **changes: Any) -> AsyncIterator[Office]:
     changes = {"listen": {"host": "127.0.0.1", "port": bridge_port}, **changes}
     async with (
         serving(settings, ministry.hands) as served,
-        running(ministry, **changes) as bridge,
+        running(ministry, chat, **changes) as bridge,
     ):
         yield Office(served.desk, bridge)

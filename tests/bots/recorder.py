@@ -61,6 +61,8 @@ class Recorder:
     given_up: list[Undecryptable] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded, in clear, by its mxc: (a recorder encrypts nothing)."""
+    lost_sends: int = 0
+    """So many documents are taken, and the answers to them lost."""
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -115,6 +117,9 @@ class Recorder:
                 return earlier.event_id
         event_id = f"$sent{next(self._numbers)}"
         self.sent.append(Sent(event_id, room_id, event_type, dict(content), txn_id))
+        if "file" in content and self.lost_sends:
+            self.lost_sends -= 1
+            raise MatrixError("homeserver-unreachable", permanent=False)
         return event_id
 
     async def upload(self, path: Path) -> EncryptedFile:

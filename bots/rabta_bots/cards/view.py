@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rabta_bots.cards.attachments import Attachment, attachment_rows
 from rabta_bots.cards.kinds import CardKind
 from rabta_bots.cards.rows import Row, Rows, para
 from rabta_bots.cards.wording import moment, say
@@ -47,6 +48,7 @@ class Facts:
         reference: What e-Office finds the item by (the event's id).
         post: English and Urdu designation of the post the card is for.
         verbs: The commands that its holder may give.
+        attachments: The documents that come along.
     """
 
     number: int
@@ -55,6 +57,7 @@ class Facts:
     reference: str
     post: tuple[str, str]
     verbs: tuple[CommandVerb, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 def pending_card(
@@ -79,6 +82,7 @@ def pending_card(
         )
         return CardView(headline, tuple(shown), None, "", "")
     shown += rows.of_card(facts.event)
+    shown += [Row(*told) for told in attachment_rows(facts.attachments, language)]
     shown.append(Row(say(language, N_("Card")), f"#{facts.number}"))
     return CardView(
         _headline(facts.event, rows.name(number_of(facts)), language),

@@ -26,6 +26,7 @@ from rabta_bots.store.tables import (
     class_commands,
     deadlines,
     digest_notes,
+    document_notes,
     events,
     files,
     leases,
@@ -40,7 +41,7 @@ from rabta_bots.store.tables import (
 )
 from rabta_contract.event import Event
 
-VERSION = 5
+VERSION = 6
 T = TypeVar("T")
 
 
@@ -122,12 +123,17 @@ def _add_papers_deadlines_and_digests(connection: Connection) -> None:
         connection.execute(papers.insert().values(paper=paper, **told))
 
 
+def _add_documents(connection: Connection) -> None:
+    document_notes.create(connection)
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
     3: _add_shared_rooms,
     4: _add_class_commands,
     5: _add_papers_deadlines_and_digests,
+    6: _add_documents,
 }
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the

@@ -37,7 +37,7 @@ def enqueue_card(
         card_id: The card.
         stream: In whose order it stands.
         now: When.
-        part: issue, poll, outcome, line or redact.
+        part: issue, poll, outcome, amend, document, line or redact.
         key: Unique name of the row, so that it is queued once; None numbers another issue.
         event_row: The event that a line tells, or that a redaction is for.
     """
@@ -99,10 +99,13 @@ def _insert(
 
 
 def due(connection: Connection, now: datetime, limit: int = 20) -> Sequence[Row[Any]]:
-    """The rows to try now: of each stream its first pending one, and those that waited enough."""
+    """The rows to try now: of each stream its first pending one, and those that waited enough.
+
+    Documents have a carrier of their own (`store/documents.py`).
+    """
     heads = (
         select(outbox.c.stream, func.min(outbox.c.seq).label("seq"))
-        .where(outbox.c.state == PENDING)
+        .where(outbox.c.state == PENDING, outbox.c.part != "document")
         .group_by(outbox.c.stream)
         .subquery()
     )

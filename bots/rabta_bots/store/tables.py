@@ -299,8 +299,8 @@ card_messages = Table(
 )
 
 # What must be sent to Matrix. Within a stream (a file, or a talk in a room) strictly by seq.
-# part: issue | poll | outcome | line | redact | digest | say, and what is addressed (see
-# `addressed.py`). about_event: what a line tells, what a redaction is for.
+# part: issue | poll | outcome | amend | document | line | redact | digest | say, and what is
+# addressed (see `addressed.py`). about_event: what a line tells, what a redaction is for.
 # about_post: whose digest it is.
 # content is fixed at the first attempt and cleared once sent; so is draft, from which it is made
 # where the row has an address instead of a card.
@@ -331,6 +331,15 @@ outbox = Table(
     Column("made_at", Instant, nullable=False),
     UniqueConstraint("stream", "seq"),
     Index(None, "state", "next_at"),
+)
+
+# Why a document of a card is not attached; null once it is. number: its place in the event, from 0.
+document_notes = Table(
+    "document_notes",
+    metadata,
+    Column("card_id", Serial, ForeignKey("cards.card_id"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("reason", String(64)),
 )
 
 # A command of an officer on its way to e-Office.

@@ -25,10 +25,12 @@ from rabta_contract.wire_json import read
 from rabta_eoffice import records, tables
 from rabta_eoffice.acts import Act, Verb
 from rabta_eoffice.desk import NewFile
+from rabta_eoffice.documents import KeptDocument, documents_of
 from rabta_eoffice.records import HeldCharge
 from rabta_eoffice.rules import CaseFile, Reason, Refused
 from rabta_eoffice.sessions import TooManyAttemptsError
 from rabta_eoffice.tables import reading
+from rabta_eoffice.web import documents
 from rabta_eoffice.web.contract import bearer, bearer_matches, refusal
 from rabta_eoffice.web.keys import OFFICE, Office
 
@@ -103,6 +105,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/session", sign_in),
         web.get("/api/files/{file_id}", show_file),
         web.post("/api/files", open_file),
+        web.post("/api/files/{file_id}/documents", attach_document),
         web.post("/api/files/{file_id}/{verb}", act_on_file),
         web.get("/api/charges", show_charges),
         web.post("/api/charges", assume),
@@ -173,6 +176,15 @@ async def act_on_file(request: web.Request) -> web.Response:
         office.desk.act, request.match_info["file_id"], (person, wanted.post_id), act
     )
     return _answer(done, 200)
+
+
+async def attach_document(request: web.Request) -> web.Response:
+    """Put a document on a file: the raw body, `?post_id=` and `?name=`."""
+    person = await _person(request)
+    done = await documents.attach(request, person)
+    if isinstance(done, Refused):
+        return refusal(status_of(done.reason), done.reason, done.detail)
+    return web.json_response(_document(done), status=201)
 
 
 async def show_charges(request: web.Request) -> web.Response:
@@ -265,6 +277,20 @@ def _state(file: CaseFile) -> dict[str, Any]:
     }
 
 
+def _document(kept: KeptDocument) -> dict[str, Any]:
+    return {
+        "doc_id": kept.doc_id,
+        "name": kept.name,
+        "media_type": kept.media_type,
+        "size": kept.size,
+        "sha256": kept.sha256,
+        "post_id": kept.post_id,
+        "person_id": kept.person_id,
+        "channel": kept.channel,
+        "time": kept.added_at.isoformat(),
+    }
+
+
 def _charge_document(charge: HeldCharge) -> dict[str, Any]:
     return {
         "charge_id": charge.charge_id,
@@ -284,8 +310,10 @@ def _file_document(office: Office, file_id: str) -> dict[str, Any] | None:
             return None
         movements = records.rows_of(connection, tables.movements, file_id)
         decisions = records.rows_of(connection, tables.decisions, file_id)
+        kept = documents_of(connection, file_id)
     return {
         **_state(file),
+        "documents": [_document(document) for document in kept],
         "movements": [
             {
                 "movement_no": row.number,

@@ -11,10 +11,10 @@ from rabta_eoffice.desk import Desk
 from rabta_eoffice.establishment import Establishment
 from rabta_eoffice.sessions import Sessions
 from rabta_eoffice.tables import reading
-from rabta_eoffice.web import api, contract, guard, pages
+from rabta_eoffice.web import api, contract, documents, guard, pages
 from rabta_eoffice.web.keys import OFFICE, Office
 
-# Forms carry notes; nothing here takes files.
+# Forms carry notes; documents have addresses of their own, which read to their own limit.
 _BODY_LARGEST = 256 * 1024
 
 
@@ -42,6 +42,8 @@ def build(
             web.get("/health", health),
             web.get("/events", contract.feed),
             web.post("/commands", contract.commands),
+            web.get("/documents/{doc_id}", documents.serve),
+            web.post("/documents", documents.take),
             web.get("/static/style.css", style),
             web.get("/favicon.ico", no_icon),
             *api.routes(),
@@ -82,5 +84,6 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters["local_time"] = pages.local_time
+    env.filters["bytes"] = pages.size_in_words
     env.filters["words"] = lambda code: str(code).replace("_", " ").lower()
     return env

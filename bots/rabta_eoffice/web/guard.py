@@ -1,20 +1,26 @@
 """What every request passes: security headers, the visitor's cookie, the token of a form."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from rabta_eoffice.documents import LARGEST
 from rabta_eoffice.sessions import Visitor, new_token
 from rabta_eoffice.web.keys import OFFICE, VISITOR
 
 COOKIE = "eoffice"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 
+# The one form that carries a document.
+_UPLOAD = re.compile(r"/f/[^/]+/documents")
+_FORM_AROUND = 64 * 1024
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Addresses of machines: they carry their own credentials and never a cookie.
-_MACHINES = ("/events", "/commands", "/api/", "/health", "/static/", "/favicon.ico")
+_MACHINES = ("/events", "/commands", "/documents", "/api/", "/health", "/static/", "/favicon.ico")
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -46,6 +52,19 @@ async def visitor(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Say who asks, and let no form through that does not come from our own page."""
     if request.path.startswith(_MACHINES):
         return await handler(request)
+    if not _UPLOAD.fullmatch(request.path):
+        return await _visited(request, handler)
+    larger = request.clone(client_max_size=LARGEST + _FORM_AROUND)
+    try:
+        return await _visited(larger, handler)
+    finally:
+        # aiohttp closes what the request it made has read, not what its clone has.
+        for field in (await larger.post()).values():
+            if isinstance(field, web.FileField):
+                field.file.close()
+
+
+async def _visited(request: web.Request, handler: Handler) -> web.StreamResponse:
     office = request.app[OFFICE]
     offered = request.cookies.get(COOKIE, "")
     person = await asyncio.to_thread(office.sessions.person, offered) if offered else None

@@ -11,10 +11,11 @@ from aiohttp import web
 from rabta_contract import ChargeKind, Grade, Priority, Purpose
 from rabta_eoffice.acts import Act, Verb
 from rabta_eoffice.desk import NewFile
+from rabta_eoffice.documents import NewDocument
 from rabta_eoffice.records import HeldCharge
 from rabta_eoffice.rules import Reason, Refused
 from rabta_eoffice.sessions import TooManyAttemptsError
-from rabta_eoffice.web import views
+from rabta_eoffice.web import documents, views
 from rabta_eoffice.web.api import status_of
 from rabta_eoffice.web.guard import FORM_TOKEN, set_cookie
 from rabta_eoffice.web.keys import OFFICE, VISITOR
@@ -34,6 +35,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/files/new", show_new_file),
         web.post("/files/new", open_file),
         web.get("/f/{file_id}", show_file),
+        web.post("/f/{file_id}/documents", attach_document),
+        web.get("/f/{file_id}/documents/{doc_id}", documents.show),
         web.post("/f/{file_id}/{verb}", act_on_file),
         web.get("/charges", show_charges),
         web.post("/charges", assume),
@@ -148,6 +151,25 @@ async def act_on_file(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"/f/{quote(file_id)}")
 
 
+async def attach_document(request: web.Request) -> web.Response:
+    """Put a document on the file, as the post that has it."""
+    person = _signed_in(request)
+    office = request.app[OFFICE]
+    file_id = request.match_info["file_id"]
+    form = await request.post()
+    given = form.get("document")
+    if not isinstance(given, web.FileField):
+        raise web.HTTPBadRequest(text="choose a document")
+    content = await asyncio.to_thread(given.file.read)
+    new = NewDocument(given.filename, given.content_type, content)
+    actor = (person, str(form.get("post_id", "")))
+    done = await asyncio.to_thread(office.desk.attach, file_id, actor, new)
+    if isinstance(done, Refused):
+        shown = await asyncio.to_thread(views.file_view, office.desk, file_id, person)
+        return await _file_page(request, shown, refused=done)
+    raise web.HTTPSeeOther(f"/f/{quote(file_id)}#documents")
+
+
 async def show_charges(request: web.Request) -> web.Response:
     """The register of charges."""
     return await _charges_page(request)
@@ -207,6 +229,12 @@ def page(request: web.Request, template: str, *, status: int = 200, **shown: Any
 def local_time(moment: datetime | None) -> str:
     """A moment as offices in Pakistan write it."""
     return "" if moment is None else moment.astimezone(ZONE).strftime("%d %b %Y, %H:%M")
+
+
+def size_in_words(size: int) -> str:
+    """A number of bytes as people read it."""
+    kilobytes = size / 1024
+    return f"{size} B" if kilobytes < 1 else f"{kilobytes:.0f} KB"
 
 
 async def _file_page(

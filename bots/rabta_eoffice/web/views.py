@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 from rabta_contract import Post
 from rabta_eoffice import records, tables
 from rabta_eoffice.desk import Desk
+from rabta_eoffice.documents import KeptDocument, documents_of
 from rabta_eoffice.records import HeldCharge
 from rabta_eoffice.rules import CaseFile
 from rabta_eoffice.tables import reading
@@ -54,6 +55,7 @@ class FileView:
     file: CaseFile
     notes: list[Row[Any]]
     movements: list[Row[Any]]
+    documents: list[KeptDocument]
     charge: HeldCharge | None
     may_pull_back: bool
     names: Names
@@ -97,6 +99,7 @@ def file_view(desk: Desk, file_id: str, person_id: str) -> FileView | None:
             file=file,
             notes=records.rows_of(connection, tables.notes, file_id),
             movements=records.rows_of(connection, tables.movements, file_id),
+            documents=documents_of(connection, file_id),
             charge=next((charge for charge in held if charge.post_id == file.holder), None),
             may_pull_back=not file.received and file.pull_back_by in posts,
             names=_names(connection),
