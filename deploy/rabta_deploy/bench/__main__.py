@@ -8,9 +8,14 @@ import click
 from rabta_deploy.bench.decisions import decisions
 from rabta_deploy.bench.measure import Measure, show
 from rabta_deploy.bench.sends import sends
+from rabta_deploy.bench.share import share
 
 POLICY = Path(__file__).parents[3] / "config/demo-policy.yaml"
-BENCHES: dict[str, Callable[[Path], list[Measure]]] = {"decisions": decisions, "sends": sends}
+BENCHES: dict[str, Callable[[Path], list[Measure]]] = {
+    "decisions": decisions,
+    "sends": sends,
+    "share": share,
+}
 
 
 @click.command()
