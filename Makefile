@@ -13,7 +13,7 @@ STATE ?= .demo
 # The last word when a registry cannot be reached; pip and npm have said above what they tried.
 UNREACHED = { echo "$(1) could not be installed. Connect this machine to the package registries, or point $(2) at a mirror, and run make again." >&2; exit 1; }
 
-.PHONY: help demo test hostile workers check bench format lock install machine clean
+.PHONY: help demo test fuzz hostile workers check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ demo: install ## Bring up two ministries, the e-Office and the bridge (ONCE=1: p
 test: install machine ## Run every test, against real homeservers, databases and a real browser
 	$(NPM) test --silent
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+fuzz: install ## Throw guided hostile input at the bridge for SECONDS=60 (a short run is part of test)
+	@mkdir -p .fuzz
+	$(BIN)/python tests/bots/fuzz/fuzz.py -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.fuzz/ .fuzz tests/bots/fuzz/corpus
 
 hostile: install machine ## Let a hostile homeserver try every path (a part of test)
 	$(BIN)/pytest -m hostile --numprocesses 2 --dist loadgroup $(ARGS)
@@ -69,4 +73,4 @@ machine: ## Install what the tests need of the machine (PostgreSQL, ClamAV, Chro
 	@deploy/machine.sh tests
 
 clean: ## Remove everything that can be made again
-	rm -rf .venv .demo deploy/officer/node_modules deploy/officer/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .demo .fuzz deploy/officer/node_modules deploy/officer/dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
