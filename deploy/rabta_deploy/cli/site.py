@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,8 @@ from rabta_deploy.process import ProcessError
 from rabta_deploy.site.description import load, site_schema
 from rabta_deploy.site.draft import write_draft
 from rabta_deploy.site.layout import SYSTEM, below
+from rabta_deploy.site.preflight import Severity, findings, gather
+from rabta_deploy.site.preflight.live import ask
 from rabta_deploy.site.rendering import rendered, write
 from rabta_deploy.site.running import Running, root_of
 from rabta_deploy.site.secrets_of_site import make_secrets
@@ -25,6 +28,14 @@ from rabta_deploy.site.trial import Trial, make
 site_argument = click.argument(
     "site_file", metavar="SITE.YAML", type=click.Path(path_type=Path, dir_okay=False)
 )
+
+
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of a site that runs below one directory; without it, the machine's own directories.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
 class Faults(click.Group):
@@ -81,11 +92,7 @@ def render(site_file: Path, out: Path) -> None:
 
 @site.command()
 @site_argument
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Of a site that runs below one directory; without it, /etc/rabta/secrets.",
-)
+@root_option
 def secrets(site_file: Path, root: Path | None) -> None:
     """Make the secrets that the site needs and has not, one file of mode 0600 each."""
     made = make_secrets(load(site_file), below(root) if root else SYSTEM)
@@ -126,6 +133,39 @@ def run(site_file: Path, root: Path | None, *, as_json: bool) -> None:
         running.watch(stopping)
     finally:
         running.down()
+
+
+@site.command()
+@site_argument
+@root_option
+@json_option
+def preflight(site_file: Path, root: Path | None, *, as_json: bool) -> None:
+    """Look at a site before it is put in force; exit code 1 when an error is found."""
+    _look(site_file, root, as_json=as_json, live=False)
+
+
+@site.command()
+@site_argument
+@root_option
+@json_option
+def status(site_file: Path, root: Path | None, *, as_json: bool) -> None:
+    """The same of a site that runs, and whether every part of it answers."""
+    _look(site_file, root, as_json=as_json, live=True)
+
+
+def _look(site_file: Path, root: Path | None, *, as_json: bool, live: bool) -> None:
+    described = load(site_file)
+    layout = below(root) if root else SYSTEM
+    said = ask(described, layout) if live else None
+    found = findings(gather(described, layout, _now(), said))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
+    else:
+        for one in found:
+            click.echo(f"{one.severity}: {one.place}: {one.says} [{one.code}] Cure: {one.cure}.")
+        errors = sum(one.severity is Severity.ERROR for one in found)
+        click.echo(f"{len(found)} findings, {errors} of them errors.")
+    sys.exit(1 if any(one.severity is Severity.ERROR for one in found) else 0)
 
 
 @site.command()
