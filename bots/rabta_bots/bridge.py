@@ -38,6 +38,7 @@ from rabta_bots.rulebook import Rulebook
 from rabta_bots.secrets_of_settings import digest_key
 from rabta_bots.sending import Sender
 from rabta_bots.settings import Settings
+from rabta_bots.shared_rooms import SharedRooms
 from rabta_bots.status import counts
 from rabta_bots.store.opening import in_store
 from rabta_bots.working import Worker
@@ -127,11 +128,13 @@ class Bridge:
             after=settings.unreadable_after,
         )
         self._rooms = PostRooms(chat, engine, clock, lambda: self._directory.current)
+        self._shared_rooms = SharedRooms(chat, engine, self._composer)
         self._sender = Sender(
             chat=chat,
             engine=engine,
             clock=clock,
             rooms=self._rooms,
+            shared_rooms=self._shared_rooms,
             composer=self._composer,
             metrics=self.metrics,
             polls=settings.polls,
@@ -290,6 +293,7 @@ class Bridge:
 
     async def _align(self) -> bool:
         await self._rooms.align()
+        await self._shared_rooms.align()
         self._sending.wake()
         return False
 

@@ -37,9 +37,19 @@ class Chat(Protocol):
         """Let such an event be void, in the caller's transaction: its sender was told."""
 
     async def create_room(
-        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False
+        self,
+        *,
+        name: str,
+        topic: str,
+        invite: Sequence[str],
+        room_class: str,
+        direct: bool = False,
+        talk: bool = True,
     ) -> str:
-        """Create an encrypted room; gives its id."""
+        """Create an encrypted room into which only we invite; gives its id.
+
+        Without `talk` only we write in it.
+        """
 
     async def send(
         self,

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
+from rabta_bots.addresses import Address
+from rabta_bots.belonging import who_belongs
 from rabta_bots.cards.attachments import Attachment
 from rabta_bots.cards.content import (
     POLL_START,
@@ -21,16 +23,17 @@ from rabta_bots.cards.view import Facts, closed_card, line, number_of, pending_c
 from rabta_bots.directory import Directory
 from rabta_bots.grades import allowance
 from rabta_bots.names import transaction_id
-from rabta_bots.officers import Officer, holder_now, officer_of_user
+from rabta_bots.officers import Officer, holder_now, officer_of_user, roll_now
 from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
 from rabta_bots.store.documents import reasons_of
 from rabta_bots.store.events import event_by_row
 from rabta_bots.store.outbox import NO_HOLDER, sent_of_card
 from rabta_bots.store.posts import post_names
+from rabta_bots.store.shared_rooms import posts_of
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import Grade
-from rabta_policy import Action, ActionKind, Denied, Policy, Room, decide
+from rabta_policy import Action, ActionKind, Denied, Policy, Reason, Room, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,20 @@ class Composed:
     Args:
         reader: Who must be able to read it; None where the room exists already.
         room_id: The room, or None when it is the post's room and may have to be made.
-        post_room: Post and class of that room.
+        post_room: Post and class of that room; None for a room of several posts.
         basis: Event id and part, from which the transaction id is derived with the room.
         grade: Under which grade of its paper it was composed.
+        address: The room of several posts.
     """
 
     event_type: str
     content: dict[str, Any]
     reader: Officer | None
     room_id: str | None
-    post_room: tuple[str, str]
+    post_room: tuple[str, str] | None
     basis: tuple[str, str]
     grade: str = ""
+    address: Address | None = None
 
     def txn_id(self, room_id: str) -> str:
         """The transaction id in the room that it turned out to be."""
@@ -188,7 +193,7 @@ class Composer:
 
         def said(limit: int) -> dict[str, Any]:
             view = line(event, number, language, self.zone, remarks_limit=limit)
-            return line_message(view, language, card.message_id)
+            return line_message([(view, language)], card.message_id)
 
         return Composed(
             "m.room.message",
@@ -230,19 +235,29 @@ class Composer:
             card.grade,
         )
 
+    def readers_of(self, connection: Connection, address: Address) -> dict[str, Officer]:
+        """Who belongs in a room of several posts now, by Matrix user."""
+        roll = roll_now(connection, self.directory, self.now)
+        return who_belongs(address, posts_of(connection, address), roll, self.may_enter)
+
+    def may_enter(self, officer: Officer, address: Address) -> bool:
+        """Whether the officer may be in the room: of our own server."""
+        del address
+        return officer.server_name == self.server_name
+
+    def judge(self, kind: ActionKind, server_name: str, room_class: str) -> Reason | None:
+        """Why the policy does not let us do it to another server in a room of ours, or None."""
+        room = Room(None, room_class, self.organisation)
+        action = Action(kind, self.server_name, server_name, room)
+        verdict = decide(self.policy, action, self.now)
+        return verdict.reasons[0] if isinstance(verdict, Denied) else None
+
     def may_reach(self, officer: Officer, room_class: str) -> str | None:
         """The reason code why a card must not go to the officer's server, or None."""
         if officer.server_name == self.server_name:
             return None
-        action = Action(
-            ActionKind.REFERENCE,
-            origin=self.server_name,
-            destination=officer.server_name,
-            room=Room(None, room_class, self.organisation),
-            actor=None,
-        )
-        verdict = decide(self.policy, action, self.now)
-        return verdict.reasons[0].code if isinstance(verdict, Denied) else None
+        reason = self.judge(ActionKind.REFERENCE, officer.server_name, room_class)
+        return reason.code if reason else None
 
 
 def issued(facts: Facts, officer: Officer, zone: ZoneInfo) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rabta_contract.vocabulary import Grade
 from rabta_policy import Policy
+from rabta_policy.classes import ROOM_CLASSES
 
 CLASS_OF_GRADE = {
     Grade.UNCLASSIFIED: "unclassified",
@@ -12,6 +13,11 @@ CLASS_OF_GRADE = {
     # A notice without content; the file itself never lives in a room.
     Grade.SECRET: "confidential",
 }
+
+
+def fits(needed: str, room_class: str) -> bool:
+    """Whether what asks for a class of room may be said in a room of another class."""
+    return ROOM_CLASSES.index(needed) <= ROOM_CLASSES.index(room_class)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Finds the officer behind a post or an account: charge, person, Matrix user, language."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +9,14 @@ from sqlalchemy import Connection
 
 from rabta_bots.charges import Charge, holder
 from rabta_bots.directory import Directory, Person
-from rabta_bots.store.posts import charges_of, chosen_language, posts_with_charges
+from rabta_bots.store.posts import (
+    all_charges,
+    all_posts,
+    charges_of,
+    chosen_language,
+    chosen_languages,
+    posts_with_charges,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +67,37 @@ def posts_held(connection: Connection, person_id: str, now: datetime) -> list[st
         if charge is not None and charge.person_id == person_id:
             held.append(post_id)
     return held
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Who holds which post at one moment, of all posts at once.
+
+    Args:
+        holders: Post id to its charge and its officer; a vacant post is not in it.
+        sections: `ORG/section` to its posts.
+        organisations: Organisation to its posts.
+    """
+
+    holders: Mapping[str, tuple[Charge, Officer]]
+    sections: Mapping[str, Sequence[str]]
+    organisations: Mapping[str, Sequence[str]]
+
+
+def roll_now(connection: Connection, directory: Directory, now: datetime) -> Roll:
+    """Every post with its holder, in a few queries however many posts there are."""
+    chosen = chosen_languages(connection)
+    holders = {}
+    for post_id, charges in all_charges(connection).items():
+        charge = holder(charges, now)
+        person = directory.person(charge.person_id) if charge else None
+        if charge is not None and person is not None:
+            language = chosen.get(charge.person_id, person.language)
+            holders[post_id] = (charge, Officer(charge.person_id, person.user_id, language))
+    sections: dict[str, list[str]] = defaultdict(list)
+    organisations: dict[str, list[str]] = defaultdict(list)
+    for post_id, org, section in all_posts(connection):
+        organisations[org].append(post_id)
+        if section:
+            sections[f"{org}/{section}"].append(post_id)
+    return Roll(holders, sections, organisations)

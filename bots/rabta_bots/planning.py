@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 
 from rabta_bots.addressing import Addressing, may_be_reminded
 from rabta_bots.cards.kinds import CardKind, Rule, Treatment, rule_of
+from rabta_bots.cases import follow
 from rabta_bots.charges import Charge
 from rabta_bots.closing import LiveCard, actor_of, closing
 from rabta_bots.grades import Allowance, allowance
@@ -20,6 +21,7 @@ from rabta_bots.store.events import PLANNED, UNBRIDGED, set_event_state
 from rabta_bots.store.files import note_file
 from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.posts import assume, known_posts, relinquish, remember_post
+from rabta_bots.threads import say_line
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import EventType
 from rabta_policy import Policy
@@ -96,6 +98,7 @@ class _Step:
                 # Before cards are closed: who had the paper until now reads why.
                 changed = self._lines(self.event, self.allowed) or changed
             changed = self._close_cards(self.event) or changed
+            changed = follow(self.connection, self.event, self.now) or changed
             if rule.treatment is Treatment.DIGEST:
                 changed = self._note(self.event) or changed
         if self.allowed is None:
@@ -136,10 +139,12 @@ class _Step:
         return False
 
     def _lines(self, event: Event, allowed: Allowance) -> bool:
-        """Queue a line below the live cards of the file, in rooms of a class that may read it."""
+        """Queue a line in the file's thread, and below its live cards that may be told it."""
         stream = f"file/{event.file_id}" if event.file_id else self._stream
         rank = self.planner.policy.room_class(allowed.room_class).rank
-        made = False
+        made = say_line(
+            self.connection, event, self.row.row, room_class=allowed.room_class, now=self.now
+        )
         for card in live_cards(self.connection, stream):
             above = rank > self.planner.policy.room_class(card.room_class).rank
             if card.kind != CardKind.FILE or above:

@@ -23,13 +23,11 @@ from rabta_bots.store.papers import (
     note_grade,
     rewrite_event,
 )
+from rabta_bots.threads import TAKEN_BACK, take_back_lines
 from rabta_contract.event import Event
 from rabta_contract.redaction import redacted
 from rabta_contract.vocabulary import Grade
 from rabta_policy import Policy
-
-# Stands for the words of a message that may be on its way while the grade is raised.
-TAKEN_BACK = {"msgtype": "m.notice", "body": "…", "m.mentions": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +116,7 @@ def _raise(
         if stored.row != row.row and Grade(stored.grade).rank < grade.rank:
             document = under(stored.event, allowed, grade)
             rewrite_event(connection, stored.row, document, grade.value)
+    take_back_lines(connection, row.paper.removeprefix("file/"), grade, row.row, now)
     if allowed is None or allowed.notice:
         forget_file(connection, row.paper.removeprefix("file/"))
     write_audit(

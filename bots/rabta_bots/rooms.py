@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Connection, Engine
 
+from rabta_bots.addresses import of_post
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.directory import Directory
@@ -15,7 +16,7 @@ from rabta_bots.officers import holder_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import expire_cards, hand_over
 from rabta_bots.store.opening import in_store
-from rabta_bots.store.outbox import posts_without_reader, wake_waiting
+from rabta_bots.store.outbox import enqueue_addressed, posts_without_reader, wake_waiting
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.rooms import (
     PostRoom,
@@ -138,6 +139,15 @@ class PostRooms:
 
         def note(connection: Connection) -> None:
             set_holder(connection, room.room_id, holder)
+            if holder is not None:
+                enqueue_addressed(
+                    connection,
+                    of_post(room.post_id, room.room_class),
+                    part="handover",
+                    key=f"handover|{room.room_id}|{holder}|{now.isoformat()}",
+                    draft={},
+                    now=now,
+                )
             write_audit(connection, now, "room-handed-over", actor=holder, detail=room.room_class)
 
         await in_store(self._engine, note)

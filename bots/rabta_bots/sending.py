@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, Row
 
+from rabta_bots.addressed import compose_addressed, may_be_told, note_sent
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.composing import Composed, Composer, TakenBack
@@ -16,6 +17,7 @@ from rabta_bots.metrics import Metrics
 from rabta_bots.names import transaction_id
 from rabta_bots.retrying import Again, Permanent, after_matrix_error
 from rabta_bots.rooms import PostRooms
+from rabta_bots.shared_rooms import SharedRooms
 from rabta_bots.store import outbox
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import (
@@ -46,6 +48,7 @@ class Sender:
         engine: Engine,
         clock: Clock,
         rooms: PostRooms,
+        shared_rooms: SharedRooms,
         composer: Callable[[], Composer],
         metrics: Metrics,
         polls: bool,
@@ -54,6 +57,7 @@ class Sender:
         self._engine = engine
         self._clock = clock
         self._rooms = rooms
+        self._shared_rooms = shared_rooms
         self._composer = composer
         self._metrics = metrics
         self._polls = polls
@@ -67,10 +71,10 @@ class Sender:
     async def _send(self, row: Row[Any]) -> bool:
         composed: Composed | None = None
         try:
-            if row.content is None:
+            if row.txn_id is None:
                 composer = self._composer()
                 judged = await in_store(
-                    self._engine, lambda connection: composer.compose(connection, row)
+                    self._engine, lambda connection: _composed(composer, connection, row)
                 )
                 if isinstance(judged, TakenBack):
                     await self._take_back(row, judged)
@@ -102,16 +106,19 @@ class Sender:
         """Keep what is sent, the same at every repeat; None when its paper's grade was raised."""
         room_id = composed.room_id
         reader = composed.reader.user_id if composed.reader else ""
-        if room_id is None:
+        if composed.address is not None:
+            room_id = await self._shared_rooms.room_for(composed.address)
+        elif room_id is None and composed.post_room is not None:
             room_id = await self._rooms.room_for(*composed.post_room, reader)
+        if room_id is None:
+            raise MatrixError("no-such-room", row.part, permanent=True)
         if reader:
             await self._rooms.keep_to(room_id, reader, "Cards here are for the holder of the post")
         txn_id = composed.txn_id(room_id)
         content = composed.content
 
         def fix(connection: Connection) -> bool:
-            card = card_by_id(connection, row.card_id)
-            if card is None or card.grade != composed.grade:
+            if not _still_fits(connection, row, composed):
                 return False
             outbox.fix_content(
                 connection,
@@ -165,6 +172,8 @@ class Sender:
 
         def note(connection: Connection) -> datetime | None:
             outbox.mark_sent(connection, row.row, message_id)
+            if row.address is not None:
+                note_sent(connection, row, message_id)
             if row.part == "issue" and mentioned:
                 note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
                 enqueue_documents(connection, row, now)
@@ -202,9 +211,14 @@ class Sender:
         def note(connection: Connection) -> None:
             if isinstance(decision, Again):
                 outbox.try_again(
-                    connection, row.row, decision.at, decision.reason, waiting=decision.waiting
+                    connection,
+                    row.row,
+                    decision.at,
+                    decision.reason,
+                    # What is addressed has a stream of its own, whose order holds.
+                    waiting=decision.waiting and row.address is None,
                 )
-                if decision.waiting and row.card_id is not None:
+                if decision.waiting and (row.card_id or row.address) is not None:
                     # Nothing left the house: the next attempt is made for whoever holds it then.
                     outbox.unfix_content(connection, row.row)
                 return
@@ -229,3 +243,19 @@ class Sender:
             part=row.part,
             card=row.card_id,
         )
+
+
+def _composed(
+    composer: Composer, connection: Connection, row: Row[Any]
+) -> Composed | TakenBack | Again | Permanent:
+    if row.address is not None:
+        return compose_addressed(composer, connection, row)
+    return composer.compose(connection, row)
+
+
+def _still_fits(connection: Connection, row: Row[Any], composed: Composed) -> bool:
+    """Whether the grade of what is told is what it was when it was composed."""
+    if row.address is not None:
+        return may_be_told(connection, row)
+    card = card_by_id(connection, row.card_id)
+    return card is not None and card.grade == composed.grade

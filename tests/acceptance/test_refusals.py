@@ -9,7 +9,7 @@ import pytest
 
 from rabta_deploy.eoffice_person import Clerk
 from rabta_deploy.network import Network
-from rabta_deploy.officer import Message, Officer
+from rabta_deploy.officer import Message, Officer, OfficerError
 from rabta_deploy.story import (
     BUDGET_OFFICER,
     DEPUTY_SECRETARY,
@@ -119,7 +119,7 @@ async def test_a_device_that_its_owner_has_not_signed_is_refused(
     assert decisions(clerk, file.file_id) == []
 
 
-async def test_a_person_of_the_other_ministry_is_refused(
+async def test_a_holder_lets_nobody_else_into_the_room_of_a_post(
     network: Network, put_up: Callable[..., Any], clerk: Callable[[str], Clerk]
 ) -> None:
     file = put_up("ITT-DS-ADMN")
@@ -129,10 +129,13 @@ async def test_a_person_of_the_other_ministry_is_refused(
         signed_in(network.accounts[DEPUTY_SECRETARY]) as officer,
         signed_in(stranger) as guest,
     ):
-        room, card = await find_card(officer, network.bot_user_id, file.number, within_s=WITHIN_S)
-        await officer.invite(room, stranger.user_id)
-        await guest.join(room, within_s=WITHIN_S)
-        said = await guest.send(room, "approve", reply_to=card["event_id"])
-        await answer_to(officer, network, room, said, "other-ministry")
+        room, _ = await find_card(officer, network.bot_user_id, file.number, within_s=WITHIN_S)
+        with pytest.raises(OfficerError) as invited:
+            await officer.invite(room, stranger.user_id)
+        with pytest.raises(OfficerError):
+            await guest.join(room, within_s=WITHIN_S)
+        members = await officer.members(room)
 
+    assert invited.value.errcode == "M_FORBIDDEN"
+    assert stranger.user_id not in members
     assert decisions(clerk, file.file_id) == []

@@ -16,12 +16,14 @@ POSTS: dict[str, dict[str, Any]] = {
         "designation": "Section Officer (Admn-II)",
         "designation_ur": "سیکشن افسر (انتظامیہ-۲)",
         "org": "ITT",
+        "section": "Admn-II",
     },
     "ITT-DS-ADMN": {
         "post_id": "ITT-DS-ADMN",
         "designation": "Deputy Secretary (Admn)",
         "designation_ur": "ڈپٹی سیکرٹری (انتظامیہ)",
         "org": "ITT",
+        "section": "Admn-II",
     },
     "ITT-JS": {"post_id": "ITT-JS", "designation": "Joint Secretary", "org": "ITT"},
     "FIN-DS-BUDGET": {

@@ -48,6 +48,7 @@ class Recorder:
     rooms: dict[str, dict[str, str]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
     sent: list[Sent] = field(default_factory=list)
     kicked: list[tuple[str, str]] = field(default_factory=list)
     raised: list[tuple[str, str, str]] = field(default_factory=list)
@@ -94,11 +95,20 @@ class Recorder:
         self.given_up.append(self.unread.pop(event_id))
 
     async def create_room(
-        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool = False
+        self,
+        *,
+        name: str,
+        topic: str,
+        invite: Sequence[str],
+        room_class: str,
+        direct: bool = False,
+        talk: bool = True,
     ) -> str:
         room_id = f"!room{next(self._numbers)}:itt.gov.test"
         self.rooms[room_id] = {self.user_id: "join", **dict.fromkeys(invite, "invite")}
         self.names[room_id] = name
+        if not talk:
+            self.silent.add(room_id)
         self.classes[room_id] = room_class
         return room_id
 

@@ -119,7 +119,7 @@ def test_each_card_reads_as_it_was_approved(name: str, language: str) -> None:
 @pytest.mark.parametrize("kind", LINES, ids=short)
 def test_each_line_reads_as_it_was_approved(kind: EventType, language: str) -> None:
     event = Telling().of_type(kind, words="Purchase")
-    content = line_message(line(event, "x", language, KARACHI), language, "$card")
+    content = line_message([(line(event, "x", language, KARACHI), language)], "$card")
     assert "m.thread" in json.dumps(content)
     compare(f"{short(kind)}.{language}", f"{content['body']}\n----\n{content['formatted_body']}")
     assert all(URDU.match(row) for row in content["body"].splitlines()) == (language == "ur")
@@ -204,7 +204,7 @@ def test_no_text_of_any_event_breaks_its_card(kind: EventType, words: str, langu
 
         def said(limit: int) -> dict[str, Any]:
             view = line(event, "x", language, KARACHI, remarks_limit=limit)
-            return line_message(view, language, "$card")
+            return line_message([(view, language)], "$card")
 
         contents = [fitting(said)]
     else:

@@ -14,6 +14,7 @@ from ministry import Hands, Ministry, running, secret_file
 from recorder import Recorder
 from sqlalchemy import select
 
+from rabta_bots.addresses import RoomKind
 from rabta_bots.commands.answers import REFUSALS
 from rabta_bots.commands.grammar import SPELLINGS
 from rabta_bots.directory import DirectoryDocument, DirectoryFile
@@ -271,3 +272,7 @@ def test_every_command_spelling_and_reason_code_stands_in_the_docs() -> None:
             assert f"`{spelling}`" in text, spelling
     for reason in (*REFUSALS, ID_REUSED):
         assert f"`{reason}`" in text, reason
+
+
+def test_every_kind_of_room_has_a_heading_in_the_docs() -> None:
+    assert headings("rooms.md") == {kind.value for kind in RoomKind}

@@ -34,14 +34,23 @@ def card_message(card: CardView, language: str, mention: str | None) -> dict[str
     }
 
 
-def line_message(line: CardView, language: str, thread: str) -> dict[str, Any]:
-    """A line in the thread below a card; it mentions nobody and makes no sound."""
-    return {
+def line_message(lines: Sequence[tuple[CardView, str]], thread: str | None) -> dict[str, Any]:
+    """A line in a thread, in one or two languages; it mentions nobody and makes no sound.
+
+    Args:
+        lines: The line with its language.
+        thread: The thread's root (spec 11.10); None begins one.
+    """
+    content = {
         "msgtype": "m.notice",
-        "body": render(language, "card.txt.j2", card=line),
+        "body": _each("card.txt.j2", lines, "\n\n"),
         "format": "org.matrix.custom.html",
-        "formatted_body": render(language, "card.html.j2", card=line),
+        "formatted_body": _each("card.html.j2", lines, "\n"),
         "m.mentions": {},
+    }
+    if thread is None:
+        return content
+    return content | {
         "m.relates_to": {
             "rel_type": "m.thread",
             "event_id": thread,
@@ -49,6 +58,10 @@ def line_message(line: CardView, language: str, thread: str) -> dict[str, Any]:
             "m.in_reply_to": {"event_id": thread},
         },
     }
+
+
+def _each(template: str, lines: Sequence[tuple[CardView, str]], between: str) -> str:
+    return between.join(render(language, template, card=card) for card, language in lines)
 
 
 def fitting(make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from rabta_bots.cards.wording import say
 from rabta_bots.cards.words import GRADES, N_, OUTCOMES, VERBS
 from rabta_bots.commands.grammar import Misread, Talk, Verb
 from rabta_bots.commands.judging import ClassRefusal, Refusal
+from rabta_bots.store.shared_rooms import SharedRoom
 from rabta_contract.answers import CommandReason
 from rabta_contract.vocabulary import CommandVerb, Grade
 
@@ -100,6 +101,8 @@ CLASSES = {
     for grade in (Grade.UNCLASSIFIED, Grade.RESTRICTED, Grade.CONFIDENTIAL)
 }
 
+TALK_HERE = N_("Talk about it in the room: {room}")
+ASK_ROOM = N_("To talk about it in a room of its own, write: case {card}")
 NOT_DONE = N_("Not done.")
 CONFIRM = N_("Confirm: {command}, {number}, movement {movement}? Reply: yes {code}")
 CONFIRM_TO = N_("Confirm: {command} to {post}, {number}, movement {movement}? Reply: yes {code}")
@@ -128,6 +131,7 @@ USAGES: dict[Verb, str] = {
     Talk.HISTORY: N_("history <file>"),
     Talk.OPEN: N_("open <file>"),
     Talk.CLASS: N_("class <class> <room>"),
+    Talk.CASE: N_("case <file>"),
     Talk.YES: N_("yes <code>"),
     Talk.NO: N_("no"),
     Talk.LANG: N_("lang en or lang ur"),
@@ -180,6 +184,13 @@ def raised(language: str, room: str, room_class: str, before: str) -> str:
     if room_class == before:
         return say(language, RAISED_ALREADY, room_class=name)
     return say(language, RAISED if room else RAISED_HERE, room=room, room_class=name)
+
+
+def where_to_talk(language: str, room: SharedRoom | None, card_id: int) -> str:
+    """The case room of a file, or how to ask for it."""
+    if room is not None:
+        return say(language, TALK_HERE, room=room.name)
+    return say(language, ASK_ROOM, card=f"#{card_id}")
 
 
 def pending_line(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row
 from rabta_bots.cards.content import answer_message
 from rabta_bots.cards.view import number_of
 from rabta_bots.cards.wording import say
+from rabta_bots.cases import case_room
 from rabta_bots.clock import Clock
 from rabta_bots.commands import answers
 from rabta_bots.composing import Composer
@@ -187,12 +188,16 @@ class _Settling:
         else:
             close_card(self.connection, self.row.card_id, "decided", outcome, now)
         self._audit("command-done", None, result.outcome.value)
-        self._tell(
-            "outcome",
-            lambda language, number: answers.outcome(
-                language, result.outcome.value, number, result.note_para
-            ),
-        )
+        self._tell("outcome", lambda language, number: self._outcome(result, language, number))
+
+    def _outcome(self, result: CommandResult, language: str, number: str) -> str:
+        """What e-Office did; a talk that was asked for is told its room, or how to get one."""
+        told = answers.outcome(language, result.outcome.value, number, result.note_para)
+        if result.outcome is not CommandOutcome.DISCUSS:
+            return told
+        card = card_by_id(self.connection, self.row.card_id)
+        room = case_room(self.connection, card.file_id, card.room_class) if card else None
+        return f"{told}\n{answers.where_to_talk(language, room, self.row.card_id)}"
 
     def refused(self, reason: str) -> None:
         """e-Office did not do it, or nothing is known: the officer reads why."""

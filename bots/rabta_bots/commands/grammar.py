@@ -22,6 +22,7 @@ class Talk(StrEnum):
     HISTORY = "history"
     OPEN = "open"
     CLASS = "class"
+    CASE = "case"
     LANG = "lang"
     HELP = "help"
     YES = "yes"
@@ -41,6 +42,7 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     Talk.HISTORY: ("history", "تاریخ", "سرگزشت"),
     Talk.OPEN: ("open", "کھولیں", "لنک"),
     Talk.CLASS: ("class", "درجہ", "درجہ بندی"),
+    Talk.CASE: ("case", "معاملہ", "کیس"),
     Talk.LANG: ("lang", "language", "زبان"),
     Talk.HELP: ("help", "?", "مدد"),
     Talk.YES: ("yes", "confirm", "ہاں", "جی ہاں", "جی"),
@@ -67,7 +69,7 @@ CLASS_WORDS = {
 }
 
 # These may name a file by its number, which is free text; else the card says which file.
-OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN})
+OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE})
 
 # What e-Office takes as remarks, and room for the verb before them.
 MAX_REMARKS = 2000

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from rabta_bots.commands import deciding, papers, raising, talking
+from rabta_bots.commands import deciding, gathering, papers, raising, talking
 from rabta_bots.commands.conversation import Conversation, Desk
 from rabta_bots.commands.finding import holds
 from rabta_bots.commands.grammar import Misread, Said, Talk, Verb
@@ -21,6 +21,7 @@ from rabta_bots.composing import Composer
 from rabta_bots.matrix import Received
 from rabta_bots.officers import Officer, officer_of_user
 from rabta_bots.store.rooms import PostRoom, post_of_room
+from rabta_bots.store.shared_rooms import room_with_id
 from rabta_contract.vocabulary import CommandVerb
 
 # Answered in whatever room the officer and the bridge share; no file is asked for by name.
@@ -38,6 +39,7 @@ AT_A_DESK: Mapping[Verb, Callable[[Conversation, Desk, Said], str]] = {
     Talk.NO: deciding.confirm,
     Talk.HISTORY: papers.history,
     Talk.OPEN: papers.open_link,
+    Talk.CASE: gathering.open_case,
 }
 
 
@@ -68,6 +70,8 @@ class Processing:
         if reading is None:
             return "ignored"
         room = post_of_room(connection, received.room_id)
+        if room is None and self._among_others(connection, received.room_id, reading):
+            return "ignored"
         officer = officer_of_user(connection, self.composer.directory, received.sender)
         refusal = judge_letter(self._letter(received, reading, officer))
         # Talk is not answered in a room of somebody else's, nor with whoever may not command.
@@ -92,6 +96,10 @@ class Processing:
         if not holds(talk.connection, self.composer, officer, room.post_id):
             return talk.refuse(Refusal.NOT_HOLDER)
         return AT_A_DESK[said.verb](talk, Desk(officer, room), said)
+
+    def _among_others(self, connection: Connection, room_id: str, reading: Reading) -> bool:
+        """Whether people talk with each other in a room of several posts, and not to us."""
+        return self.bot not in reading.mentions and room_with_id(connection, room_id) is not None
 
     def _letter(self, received: Received, reading: Reading, officer: Officer | None) -> Letter:
         return Letter(

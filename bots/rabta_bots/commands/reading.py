@@ -21,12 +21,14 @@ class Reading:
         targets: Messages it refers to, the nearest first; from the decrypted content only.
         edited: Whether it replaces an earlier message.
         forwarded: Whether it is marked as passed on.
+        mentions: The users whom it speaks to (spec 11.39, a client adds whom a reply answers).
     """
 
     said: Said | Misread
     targets: tuple[str, ...]
     edited: bool
     forwarded: bool
+    mentions: frozenset[str] = frozenset()
 
 
 def read(received: Received) -> Reading | None:
@@ -48,7 +50,14 @@ def read(received: Received) -> Reading | None:
         _targets(received.type, relates),
         edited=relates.get("rel_type") == "m.replace" or "m.new_content" in content,
         forwarded=any(mark in content for mark in FORWARD_MARKS),
+        mentions=_mentions(content.get("m.mentions")),
     )
+
+
+def _mentions(given: object) -> frozenset[str]:
+    users = given.get("user_ids") if isinstance(given, Mapping) else None
+    named = users if isinstance(users, list) else []
+    return frozenset(user for user in named if isinstance(user, str))
 
 
 def _poll_answer(content: Mapping[str, Any]) -> str | None:

@@ -176,10 +176,14 @@ class MatrixClient:
         invite: Sequence[str],
         room_class: str,
         direct: bool = False,
+        talk: bool = True,
     ) -> str:
-        """Create a private room, encrypted and labelled from its first event; give its id."""
+        """Create a private room, encrypted and labelled from its first event; give its id.
+
+        Only we invite into it; without `talk` only we write in it.
+        """
         return await self._started.rooms.create(
-            name=name, topic=topic, invite=invite, room_class=room_class, direct=direct
+            name=name, topic=topic, invite=invite, room_class=room_class, direct=direct, talk=talk
         )
 
     async def send(

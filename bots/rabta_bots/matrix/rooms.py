@@ -15,6 +15,9 @@ ROOM_CLASS = "org.rabta.room.class"
 _COMPANY = 2
 """So many others, and a room is no talk with us alone."""
 
+OURS = 100
+"""A power level that in a room of ours nobody else has."""
+
 
 class Rooms:
     """The rooms of our account.
@@ -29,10 +32,21 @@ class Rooms:
         self._wire = wire
 
     async def create(
-        self, *, name: str, topic: str, invite: Sequence[str], room_class: str, direct: bool
+        self,
+        *,
+        name: str,
+        topic: str,
+        invite: Sequence[str],
+        room_class: str,
+        direct: bool,
+        talk: bool,
     ) -> str:
-        """Create a private room that is encrypted from its first event."""
+        """Create a private room that is encrypted from its first event.
+
+        Only we invite into it; without `talk` only we write in it.
+        """
         label = {"class": room_class}
+        silent = {} if talk else {"events_default": OURS}
         answer = await self._wire.call(
             "POST",
             "createRoom",
@@ -44,6 +58,7 @@ class Rooms:
                 "invite": list(invite),
                 "is_direct": direct,
                 "creation_content": {ROOM_CLASS: label},
+                "power_level_content_override": {"invite": OURS, **silent},
                 "initial_state": [
                     {
                         "type": "m.room.encryption",

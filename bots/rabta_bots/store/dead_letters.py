@@ -93,8 +93,9 @@ def retry_letter(
 ) -> None:
     """Have it tried again from now on.
 
-    A message about a card is composed afresh, for whoever holds the post now and under the policy
-    of now; an answer is sent as it was. A command goes to e-Office with the same idempotency key.
+    A message about a card, or one with an address, is composed afresh, for whoever holds the post
+    now and under the policy of now; an answer is sent as it was. A command goes to e-Office with
+    the same idempotency key.
 
     Args:
         connection: The transaction.
@@ -132,7 +133,7 @@ def drop_letter(connection: Connection, name: str, actor: str, why: str, now: da
         connection.execute(
             update(outbox)
             .where(outbox.c.row == _row(name))
-            .values(state=outgoing.DROPPED, content=None)
+            .values(state=outgoing.DROPPED, content=None, draft=None)
         )
     else:
         connection.execute(
@@ -148,8 +149,12 @@ def _retry_message(connection: Connection, letter: DeadLetter, now: datetime) ->
     row = _row(letter.name)
     values = {"state": outgoing.PENDING, "next_at": now, "attempts": 0}
     if letter.card_id is None:
-        content = connection.execute(select(outbox.c.content).where(outbox.c.row == row)).scalar()
-        if content is None:
+        kept = connection.execute(
+            select(outbox.c.content, outbox.c.draft).where(outbox.c.row == row)
+        ).one()
+        if kept.draft is not None:
+            outgoing.unfix_content(connection, row)
+        elif kept.content is None:
             raise DeadLetterError("words-gone", "drop it; its words were not kept")
     else:
         outgoing.unfix_content(connection, row)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
+from rabta_bots.addresses import Address
 from rabta_bots.store.tables import cards, outbox
 from rabta_bots.store.turns import take_turn
 
@@ -71,6 +72,38 @@ def enqueue_words(
         event_type="m.room.message",
         content=dict(content),
         txn_id=txn_id,
+    )
+
+
+def enqueue_addressed(
+    connection: Connection,
+    address: Address,
+    *,
+    part: str,
+    key: str,
+    draft: Mapping[str, Any],
+    now: datetime,
+    stream: str | None = None,
+) -> None:
+    """Queue a message to a room that may still have to be made, in words not chosen yet.
+
+    Args:
+        connection: The transaction.
+        address: Which room.
+        part: What it is, see `addressed.py`.
+        key: Unique name of the row, so that it is queued once.
+        draft: What it will be composed from, for whoever reads it then.
+        now: When.
+        stream: In whose order it stands; the room's own by default.
+    """
+    _insert(
+        connection,
+        stream or str(address),
+        part,
+        key,
+        now,
+        address=str(address),
+        draft=dict(draft),
     )
 
 
@@ -166,6 +199,42 @@ def hide_content(connection: Connection, card_id: int, content: Mapping[str, Any
     )
 
 
+def streams_of_file(connection: Connection, file_id: str) -> list[tuple[str, str]]:
+    """Address and stream of every place where lines about a file were queued."""
+    rows = connection.execute(
+        select(outbox.c.address, outbox.c.stream)
+        .where(outbox.c.part == "thread", outbox.c.stream.endswith(f"|{file_id}", autoescape=True))
+        .distinct()
+    )
+    return [(row.address, row.stream) for row in rows]
+
+
+def hide_stream(connection: Connection, stream: str, content: Mapping[str, Any]) -> None:
+    """Take the words of the stream's unsent messages away; see `hide_content`."""
+    connection.execute(
+        update(outbox)
+        .where(
+            outbox.c.stream == stream,
+            outbox.c.content.is_not(None),
+            outbox.c.state.in_((PENDING, WAITING)),
+        )
+        .values(content=dict(content))
+    )
+
+
+def sent_in_stream(connection: Connection, stream: str, before: int) -> list[tuple[str, str]]:
+    """Room and id of every message of the stream that was queued before a number and sent."""
+    rows = connection.execute(
+        select(outbox.c.room_id, outbox.c.message_id).where(
+            outbox.c.stream == stream,
+            outbox.c.seq < before,
+            outbox.c.state == SENT,
+            outbox.c.message_id.is_not(None),
+        )
+    )
+    return [(row.room_id, row.message_id) for row in rows]
+
+
 def sent_of_card(connection: Connection, card_id: int, before: int) -> list[tuple[str, str]]:
     """Room and id of every message about the card that was queued before a row and sent."""
     rows = connection.execute(
@@ -206,7 +275,7 @@ def mark_sent(connection: Connection, row: int, message_id: str) -> None:
     connection.execute(
         update(outbox)
         .where(outbox.c.row == row)
-        .values(state=SENT, message_id=message_id, content=None, reason=None)
+        .values(state=SENT, message_id=message_id, content=None, draft=None, reason=None)
     )
 
 
@@ -218,7 +287,9 @@ def mark_dead(connection: Connection, row: int, reason: str) -> None:
 def mark_moot(connection: Connection, row: int, reason: str) -> None:
     """Note that the row need not be sent any more, and why."""
     connection.execute(
-        update(outbox).where(outbox.c.row == row).values(state=MOOT, reason=reason, content=None)
+        update(outbox)
+        .where(outbox.c.row == row)
+        .values(state=MOOT, reason=reason, content=None, draft=None)
     )
 
 

@@ -1,5 +1,6 @@
 """Keeps posts, their dated charges and the officers' languages."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -98,6 +99,27 @@ def charges_of(connection: Connection, post_id: str) -> list[Charge]:
         Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
         for row in rows
     ]
+
+
+def all_charges(connection: Connection) -> dict[str, list[Charge]]:
+    """Every charge of every post, past and to come."""
+    found: dict[str, list[Charge]] = defaultdict(list)
+    for row in connection.execute(select(charges)):
+        found[row.post_id].append(
+            Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
+        )
+    return found
+
+
+def all_posts(connection: Connection) -> list[tuple[str, str, str | None]]:
+    """Every known post with its organisation and section."""
+    query = select(posts.c.post_id, posts.c.org, posts.c.section).order_by(posts.c.post_id)
+    return [(row.post_id, row.org, row.section) for row in connection.execute(query)]
+
+
+def chosen_languages(connection: Connection) -> dict[str, str]:
+    """The languages that officers chose from chat, by person."""
+    return {row.person_id: row.language for row in connection.execute(select(languages))}
 
 
 def posts_with_charges(connection: Connection, person_id: str) -> list[str]:

@@ -226,13 +226,15 @@ rooms = Table(
 )
 
 # Rooms of several posts. address: `section/ITT/Admn-II/restricted`, `case/<file>/<class>` and so
-# on (see addresses.py); room_id is null until the room is made. about: what the kind is of.
+# on (see addresses.py); room_id is null until the room is made. about: what the kind is of; number:
+# which of its kind, for a room's name stands in clear on the homeserver.
 shared_rooms = Table(
     "shared_rooms",
     metadata,
     Column("address", String(255), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("about", String(255), nullable=False),
+    Column("number", Integer, nullable=False),
     Column("room_class", String(32), nullable=False),
     Column("room_id", String(255), unique=True),
     Column("made_at", Instant, nullable=False),
