@@ -23,10 +23,17 @@ GUARDED = (
     "m.room.history_visibility",
     "m.room.power_levels",
     "m.room.tombstone",
+    # What the door would refuse here, a moderator of another ministry could send from there.
+    "m.room.join_rules",
+    "m.room.guest_access",
 )
-"""State that only full power may change; all but the last two also may not be redacted."""
+"""State that only full power may change, and so nobody of another organisation."""
 
-UNREDACTABLE = frozenset(GUARDED[:4])
+UNREDACTABLE = frozenset({"m.room.create", *GUARDED[:4]})
+"""State that nobody may redact: it would be empty."""
+
+REDACT = "redact"
+"""Key of the power levels for taking away what others wrote; state events are not excepted."""
 
 CLEAR = frozenset(
     {
@@ -135,11 +142,13 @@ def power_levels(new: Mapping[str, Any], *, settled: bool, ours: Collection[str]
         )
     default = _level(new.get("state_default", 50), 0)
     weak = [kind for kind in GUARDED if _level(events.get(kind, default), 0) < FULL_POWER]
+    if _level(new.get(REDACT, 50), 0) < FULL_POWER:
+        weak.append(REDACT)
     if settled and weak:
         return Refusal(
             code="guard-weakened",
             rule="D8",
-            text=f"Changing {weak[0]} must need power level {FULL_POWER}.",
+            text=f"{weak[0]} must need power level {FULL_POWER}.",
             cure=f"Leave {weak[0]} at {FULL_POWER} in the power levels.",
         )
     return None

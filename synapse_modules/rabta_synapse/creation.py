@@ -235,4 +235,4 @@ def _guarded(powers: Mapping[str, Any], config: Mapping[str, Any]) -> JsonDict:
     events |= dict.fromkeys(class_rules.GUARDED, class_rules.FULL_POWER)
     if by_creators:
         events["m.room.tombstone"] = _TOMBSTONE_OF_CREATORS
-    return {**powers, "events": events}
+    return {**powers, "events": events, class_rules.REDACT: class_rules.FULL_POWER}

@@ -95,7 +95,7 @@ class RoomEvents:
     def _judge_content(self, event: EventBase, state: StateMap[EventBase]) -> None:
         """Messages: the hot path; one look-up in a set for what is encrypted."""
         if event.type == "m.room.redaction":
-            refusal = class_rules.redaction(_guarded_target(event, state))
+            refusal = class_rules.redaction(guarded_target(event, state))
         elif event.type in class_rules.ORDINARY:
             return
         else:
@@ -239,7 +239,7 @@ def _path_of(event: EventBase, api: ModuleApi) -> str:
     return f"make_{event.content.get('membership')}"
 
 
-def _guarded_target(event: EventBase, state: StateMap[EventBase]) -> str | None:
+def guarded_target(event: EventBase, state: StateMap[EventBase]) -> str | None:
     """The type of the guarded state event that a redaction would empty, if it is one."""
     target = event.redacts
     for guarded in class_rules.UNREDACTABLE:

@@ -1,5 +1,6 @@
 """A hostile homeserver in and around our rooms: what it sends, and what it reads when cut off."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -73,6 +74,14 @@ def message(
     network: Network, origin: str, template: Answer, joined: Answer, words: str
 ) -> dict[str, Any]:
     """A message signed by a server, after the newest event that the template of a join names."""
+    content = {**CIPHER, "ciphertext": words}
+    return event(network, origin, template, joined, type="m.room.encrypted", content=content)
+
+
+def event(
+    network: Network, origin: str, template: Answer, joined: Answer, **fields: Any
+) -> dict[str, Any]:
+    """Any event of a server's spy, signed, after the newest that the template of a join names."""
     peer = network.hostiles[origin]
     version = KNOWN_ROOM_VERSIONS[template.body["room_version"]]
     known = [*joined.body["state"], joined.body["event"]]
@@ -80,19 +89,17 @@ def message(
     if not version.msc4291_room_ids_as_hashes:
         wanted.add("m.room.create")
     auth = [
-        event_id_of(dict(event), version)
-        for event in known
-        if event["type"] in wanted and event["state_key"] in ("", "@spy:fin.gov.test")
+        event_id_of(dict(held), version)
+        for held in known
+        if held["type"] in wanted and held["state_key"] in ("", "@spy:fin.gov.test")
     ]
-    event = template.body["event"] | {
-        "type": "m.room.encrypted",
+    made = template.body["event"] | {
         "sender": peer.user("spy"),
-        "content": {**CIPHER, "ciphertext": words},
         "auth_events": auth,
         "origin_server_ts": peer.now_ms(),
     }
-    del event["state_key"]
-    return peer.sign_event(event, version)
+    del made["state_key"]
+    return peer.sign_event(made | fields, version)
 
 
 def heard(amna: Person, room_id: str) -> list[str]:
@@ -152,6 +159,91 @@ async def test_a_message_is_taken_from_a_resident_and_from_nobody_else(
     assert "error" not in offer(network, "FIN", message(network, "FIN", template, joined, "fin"))
     await eventually(lambda: "fin" in heard(amna, room_id))
     assert "war" not in heard(amna, room_id)
+
+
+LOOSER = {
+    "m.room.join_rules": {"join_rule": "knock"},
+    "m.room.guest_access": {"guest_access": "can_join"},
+    "m.room.history_visibility": {"history_visibility": "world_readable"},
+    "m.room.encryption": {},
+    "m.room.server_acl": {"allow": ["*"]},
+    "m.room.power_levels": {"users": {"@spy:fin.gov.test": 100}},
+    "org.rabta.room.class": {"class": "unclassified"},
+    "m.room.tombstone": {"body": "x", "replacement_room": "!x:fin.gov.test"},
+}
+
+
+def powerful(
+    network: Network, amna: Person, version: str
+) -> tuple[str, Callable[..., dict[str, Any]]]:
+    """A room of ours in which FIN's spy has all the power that another ministry may have.
+
+    Returns:
+        The room, and how FIN offers an event of that spy, whose result it gives.
+    """
+    users = {"@spy:fin.gov.test": 99} | ({amna.user_id: 100} if version == "11" else {})
+    room_id = amna.room(**OPEN, room_version=version, power_level_content_override={"users": users})
+    made = network.make_join("FIN", room_id)
+    joined = network.send_join("FIN", room_id, made)
+    assert joined.status == 200, joined
+
+    def act(**fields: Any) -> dict[str, Any]:
+        newest = amna.messages(room_id)[0]
+        after = {"prev_events": [newest["event_id"]], "depth": made.body["event"]["depth"] + 50}
+        template = Answer(200, made.body | {"event": made.body["event"] | after})
+        return offer(network, "FIN", event(network, "FIN", template, joined, **fields))
+
+    return room_id, act
+
+
+async def test_a_peer_with_all_the_power_it_may_have_cannot_loosen_a_room(
+    network: Network, amna: Person, eventually: Any, version: str
+) -> None:
+    room_id, act = powerful(network, amna, version)
+    before = {kind: amna.state(room_id, kind) for kind in LOOSER}
+    for kind, content in LOOSER.items():
+        act(type=kind, state_key="", content=content)
+    # It had the power, and its last word is in: what came before would be too.
+    assert "error" not in act(type="m.room.name", state_key="", content={"name": "by FIN"})
+    await eventually(lambda: amna.state(room_id, "m.room.name") == {"name": "by FIN"})
+    assert {kind: amna.state(room_id, kind) for kind in LOOSER} == before
+
+
+async def test_a_moderator_of_another_ministry_can_empty_nothing_that_guards_the_room(
+    network: Network, amna: Person, eventually: Any, version: str
+) -> None:
+    room_id, act = powerful(network, amna, version)
+    raised = {"class": "restricted"}
+    assert amna.set_state(room_id, "org.rabta.room.class", raised).status == 200
+    guards = (
+        "m.room.create",
+        "m.room.encryption",
+        "m.room.server_acl",
+        "m.room.history_visibility",
+        "org.rabta.room.class",
+    )
+    state = {
+        held["type"]: held
+        for held in amna.call("GET", f"/rooms/{quote(room_id)}/state").body
+        if held["state_key"] == ""
+    }
+    cipher = {"type": "m.room.encrypted", "content": {**CIPHER, "ciphertext": "to be gone"}}
+    assert "error" not in act(**cipher)
+    await eventually(lambda: "to be gone" in heard(amna, room_id))
+    said = amna.messages(room_id)[0]["event_id"]
+    ours = amna.send(room_id, "m.room.encrypted", {**CIPHER, "ciphertext": "ours"}).body
+
+    def redact(event_id: str) -> dict[str, Any]:
+        return act(type="m.room.redaction", content={"redacts": event_id})
+
+    refused = [redact(state[kind]["event_id"]) for kind in guards]
+    redact(ours["event_id"])
+    assert "error" not in redact(said)
+    await eventually(lambda: "to be gone" not in heard(amna, room_id), what="its own redaction")
+    assert "ours" in heard(amna, room_id)
+    after = {kind: amna.state(room_id, kind) for kind in guards}
+    assert after == {kind: state[kind]["content"] for kind in guards}
+    assert all("error" in result for result in refused), refused
 
 
 async def test_a_ministry_revoked_while_resident_is_neither_heard_nor_told(
