@@ -21,9 +21,10 @@ from rabta_bots.commands.deciding import PATIENCE
 from rabta_bots.faults import SettingsError
 from rabta_bots.logs import log_as_json
 from rabta_bots.matrix import MatrixClient, MatrixError
+from rabta_bots.matrix.sealing import Seal, read_secret
 from rabta_bots.settings import Settings, parse_settings
 from rabta_bots.store import dead_letters as letters
-from rabta_bots.store.lease import LeaseLostError
+from rabta_bots.store.lease import LeaseLostError, LeaseUnreachableError, lease_on
 from rabta_bots.store.opening import open_store
 from rabta_contract.secrets_file import SecretError
 
@@ -98,6 +99,65 @@ def status(config: Path) -> None:
     for name, value in told.items():
         click.echo(f"{name}: {json.dumps(value)}")
     sys.exit(0 if told.get("ready") else 1)
+
+
+@bridge.command(name="import-store")
+@config_option
+@click.option(
+    "--store",
+    "source",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The SQLite file of the older bot; it is only read.",
+)
+@click.option(
+    "--passphrase-file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Holds the bot's `pickle_key`, mode 0600; nio's default is DEFAULT_KEY.",
+)
+def import_store(config: Path, source: Path, passphrase_file: Path) -> None:
+    """Take the keys of a bot on an older matrix-nio over, once, before the first start."""
+    try:
+        from rabta_bots.matrix import importing
+    except ImportError as error:
+        raise click.ClickException(
+            f"{error}. Cure: install the extra, `pip install rabta[bots,deploy,migrate]`."
+        ) from error
+    try:
+        settings = _settings(config)
+        passphrase = read_secret(passphrase_file)
+        seal = Seal.from_file(settings.matrix.store_key_file)
+        lease = lease_on(settings.database.full_url(), settings.matrix.user_id)
+        if not lease.take():
+            raise click.ClickException(
+                f"a bridge of {settings.matrix.user_id} is running. Cure: stop it first."
+            )
+        try:
+            engine = open_store(settings.database.full_url(), system_clock)
+            done = importing.import_store(
+                source,
+                passphrase,
+                engine,
+                seal,
+                user_id=settings.matrix.user_id,
+                device_id=settings.matrix.device_id,
+                clock=system_clock,
+            )
+            engine.dispose()
+        finally:
+            lease.release()
+    except (SettingsError, SecretError) as error:
+        raise click.ClickException(str(error)) from error
+    except LeaseUnreachableError as error:
+        raise click.ClickException(f"the database cannot be reached ({error}).") from error
+    except MatrixError as error:
+        raise click.ClickException(
+            f"{error} (see docs/reference/bridge-crypto.md for the cure)"
+        ) from error
+    click.echo(
+        f"device {done.device_id}: {done.olm_sessions} Olm sessions, {done.room_keys} room keys"
+    )
 
 
 @bridge.group(name="dead-letters")
