@@ -114,7 +114,9 @@ def open_eoffice(
         }
         sources.insert(0, PolledFeed(catching_up, limits.feed_interval_seconds))
         desk = EOfficeDesk(eoffice.url, command_secrets(settings), session, tls)
-        documents = EOfficeDocuments(eoffice.url, feed_token(settings), session, tls)
+        documents = EOfficeDocuments(
+            eoffice.url, feed_token(settings), command_secrets(settings), session, tls
+        )
     if desk is None:
         raise LookupError("the settings name a url or a folder")
     return EOffice(tuple(sources), desk, documents)

@@ -21,6 +21,7 @@ from rabta_bots.commands.reader import Reader
 from rabta_bots.commands.unreadable import Unreadable
 from rabta_bots.composing import Composer
 from rabta_bots.directory import DirectoryFile
+from rabta_bots.documents.filing import DocumentFiler
 from rabta_bots.documents.posting import DocumentPoster
 from rabta_bots.documents.scanning import Clamd
 from rabta_bots.faults import SettingsError
@@ -151,6 +152,16 @@ class Bridge:
             composer=self._composer,
             metrics=self.metrics,
         )
+        self._filer = DocumentFiler(
+            chat=chat,
+            engine=engine,
+            clock=clock,
+            store=self._eoffice.documents,
+            scanner=Clamd(scanner) if scanner else None,
+            spool=settings.documents.spool_folder,
+            composer=self._composer,
+            metrics=self.metrics,
+        )
         self._dispatcher = Dispatcher(
             engine=engine,
             clock=clock,
@@ -173,6 +184,7 @@ class Bridge:
         self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
         self._sending = Worker("sending", self._send, look)
         self._posting = Worker("posting", self._post, look)
+        self._filing = Worker("filing", self._file, look)
         self._reading = Worker("reading", self._read, look)
         self._carrying = Worker("carrying", self._carry, look)
 
@@ -229,6 +241,7 @@ class Bridge:
                 self._aligning,
                 self._sending,
                 self._posting,
+                self._filing,
                 self._reading,
                 self._carrying,
             ):
@@ -308,12 +321,18 @@ class Bridge:
         self._sending.wake()
         return settled
 
+    async def _file(self) -> bool:
+        settled = bool(await self._filer.file_due())
+        self._sending.wake()
+        return settled
+
     async def _read(self) -> bool:
         read = await self._reader.read_all()
         read += await self._unreadable.tell_all()
         if read:
             self._sending.wake()
             self._carrying.wake()
+            self._filing.wake()
         return bool(read)
 
     async def _carry(self) -> bool:

@@ -27,6 +27,9 @@ class Chat(Protocol):
     def received(self, limit: int = 50) -> list[Received]:
         """The undone events, oldest first."""
 
+    def said(self, event_id: str) -> Received | None:
+        """An event that was received, done or not."""
+
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, in the caller's transaction."""
 

@@ -52,6 +52,12 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.filings = Counter(
+            "rabta_bridge_filings",
+            "Documents from rooms into files, by result (done, again, or a reason code).",
+            ["result"],
+            registry=self.registry,
+        )
         self.waiting = Gauge(
             "rabta_bridge_waiting",
             "Events not yet planned and messages not yet sent.",

@@ -8,6 +8,7 @@ from rabta_bots.store.tables import (
     digest_notes,
     document_notes,
     files,
+    filings,
     leases,
     papers,
     room_members,
@@ -51,11 +52,15 @@ def _back_to_1(connection: Connection) -> None:
     _without(connection, "commands", "rounds")
 
 
+def _back_to_6(connection: Connection) -> None:
+    filings.drop(connection)
+
+
 def _back_to_5(connection: Connection) -> None:
     document_notes.drop(connection)
 
 
-BACK = {5: _back_to_5, 4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
+BACK = {6: _back_to_6, 5: _back_to_5, 4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
 
 
 def back_to(connection: Connection, version: int) -> None:

@@ -68,6 +68,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
         self._inbox: dict[str, Received] = {}
+        self._said: dict[str, Received] = {}
         self._poke: Callable[[], None] = lambda: None
         self._stopped = asyncio.Event()
 
@@ -84,6 +85,9 @@ class Recorder:
 
     def received(self, limit: int = 50) -> list[Received]:
         return list(self._inbox.values())[:limit]
+
+    def said(self, event_id: str) -> Received | None:
+        return self._said.get(event_id)
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         self._inbox.pop(event_id, None)
@@ -204,7 +208,7 @@ class Recorder:
         made: dict[str, Any] = content or {"msgtype": "m.text", "body": text}
         if reply_to is not None:
             made["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
-        self._inbox[event_id] = Received(
+        self._said[event_id] = self._inbox[event_id] = Received(
             event_id=event_id,
             room_id=room_id,
             sender=user_id,

@@ -90,12 +90,12 @@ def file_name(name: str) -> str:
 
     A name that is too long keeps its ending, by which people and programs know what it is.
     """
-    clean = clean_line(name.replace("/", "_").replace("\\", "_")).lstrip(".") or "document"
+    clean = clean_line(name.replace("/", "_").replace("\\", "_")).lstrip(". ") or "document"
     if len(clean) <= LONGEST_NAME:
         return clean
     stem, dot, ending = clean.rpartition(".")
     if not dot or len(ending) > 10:  # noqa: PLR2004 - no file ending is longer
-        return clean[:LONGEST_NAME]
+        return clean[:LONGEST_NAME].rstrip()
     return f"{stem[: LONGEST_NAME - len(ending) - 1]}.{ending}"
 
 

@@ -6,6 +6,7 @@ from rabta_bots.cards.wording import say
 from rabta_bots.cards.words import GRADES, N_, OUTCOMES, VERBS
 from rabta_bots.commands.grammar import Misread, Talk, Verb
 from rabta_bots.commands.judging import ClassRefusal, Refusal
+from rabta_bots.documents.judging import DocumentReason
 from rabta_bots.store.shared_rooms import SharedRoom
 from rabta_contract.answers import CommandReason
 from rabta_contract.vocabulary import CommandVerb, Grade
@@ -90,6 +91,18 @@ REFUSALS: dict[str, str] = {
     ClassRefusal.HOMESERVER_UNREACHABLE: N_(
         "The homeserver did not answer for a day. Give the command again."
     ),
+    Refusal.NO_DOCUMENT: N_("Reply to a document of this room: file <number>."),
+    Refusal.FILE_BELOW_ROOM: N_(
+        "The class of that file is below the class of this room. Nothing is carried down."
+    ),
+    DocumentReason.INFECTED: N_("The document is infected."),
+    DocumentReason.CHANGED: N_("The document is not what was sent. Send it once more."),
+    DocumentReason.TOO_LARGE: N_("The document is too large for this class."),
+    DocumentReason.TYPE_NOT_ALLOWED: N_("Documents of this type are not allowed in this class."),
+    DocumentReason.CLASS_WITHOUT: N_("This class carries no documents in the chat."),
+    DocumentReason.MISSING: N_("The homeserver does not have the document any more."),
+    DocumentReason.NOT_SCANNED: N_("The document could not be scanned."),
+    DocumentReason.NOT_REACHABLE: N_("e-Office is reached by files alone, without documents."),
     "eoffice-unreachable": N_(
         "e-Office could not be reached. Look there whether your command was carried out."
     ),
@@ -130,6 +143,7 @@ USAGES: dict[Verb, str] = {
     Talk.PENDING: N_("pending"),
     Talk.HISTORY: N_("history <file>"),
     Talk.OPEN: N_("open <file>"),
+    Talk.FILE: N_("file <number>"),
     Talk.CLASS: N_("class <class> <room>"),
     Talk.CASE: N_("case <file>"),
     Talk.YES: N_("yes <code>"),

@@ -21,6 +21,7 @@ class Talk(StrEnum):
     PENDING = "pending"
     HISTORY = "history"
     OPEN = "open"
+    FILE = "file"
     CLASS = "class"
     CASE = "case"
     LANG = "lang"
@@ -41,6 +42,7 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     Talk.PENDING: ("pending", "list", "زیر التوا", "باقی"),
     Talk.HISTORY: ("history", "تاریخ", "سرگزشت"),
     Talk.OPEN: ("open", "کھولیں", "لنک"),
+    Talk.FILE: ("file", "attach", "فائل", "فائل میں لگائیں", "نتھی کریں"),
     Talk.CLASS: ("class", "درجہ", "درجہ بندی"),
     Talk.CASE: ("case", "معاملہ", "کیس"),
     Talk.LANG: ("lang", "language", "زبان"),
@@ -69,7 +71,7 @@ CLASS_WORDS = {
 }
 
 # These may name a file by its number, which is free text; else the card says which file.
-OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE})
+OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE, Talk.FILE})
 
 # What e-Office takes as remarks, and room for the verb before them.
 MAX_REMARKS = 2000

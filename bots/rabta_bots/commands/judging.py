@@ -39,6 +39,8 @@ class Refusal(StrEnum):
     NO_SUCH_FILE = "no-such-file"
     FILE_ABOVE_ROOM = "file-above-room"
     NO_LINK = "no-link"
+    NO_DOCUMENT = "no-document"
+    FILE_BELOW_ROOM = "file-below-room"
 
 
 class ClassRefusal(StrEnum):

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from rabta_bots.commands import deciding, gathering, papers, raising, talking
+from rabta_bots.commands import deciding, filing, gathering, papers, raising, talking
 from rabta_bots.commands.conversation import Conversation, Desk
 from rabta_bots.commands.finding import holds
 from rabta_bots.commands.grammar import Misread, Said, Talk, Verb
@@ -40,6 +40,7 @@ AT_A_DESK: Mapping[Verb, Callable[[Conversation, Desk, Said], str]] = {
     Talk.HISTORY: papers.history,
     Talk.OPEN: papers.open_link,
     Talk.CASE: gathering.open_case,
+    Talk.FILE: filing.file_document,
 }
 
 

@@ -6,6 +6,7 @@ import hmac
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -13,9 +14,20 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rabta_bots.documents.judging import DocumentError, DocumentReason
+from rabta_contract.command import IDEMPOTENCY_KEY_HEADER, CommandRefusal
+from rabta_contract.document import (
+    DOCUMENT_PART,
+    OFFER_PART,
+    DocumentOffer,
+    DocumentResult,
+    parse_document_answer,
+)
 from rabta_contract.event import Document
+from rabta_contract.secrets_file import SigningSecrets
+from rabta_contract.signature import sign
 
 CHUNK_BYTES = 1024 * 1024
+_LONGEST_ANSWER = 64 * 1024
 _GONE = frozenset({404, 410})
 _OK = 200
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -35,6 +47,18 @@ class DocumentStore(Protocol):
                 `eoffice-unreachable`.
         """
 
+    async def hand_in(
+        self, offer: DocumentOffer, path: Path, now: datetime
+    ) -> DocumentResult | CommandRefusal | None:
+        """Put a document on a file, the same offer any number of times: it is there once.
+
+        Returns:
+            What e-Office did or why not; None when nothing is known of it, so try again.
+
+        Raises:
+            DocumentError: `document-not-reachable`: never by this way.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class EOfficeDocuments:
@@ -43,12 +67,14 @@ class EOfficeDocuments:
     Args:
         url: Base of e-Office; no other origin is ever asked, or told the token.
         token: Bearer token.
+        secrets: Sign what is handed in.
         session: An open client session, owned by the caller.
         tls: The authorities to trust, or True for the system's.
     """
 
     url: str
     token: str = field(repr=False)
+    secrets: SigningSecrets
     session: Callable[[], aiohttp.ClientSession]
     tls: ssl.SSLContext | bool = True
 
@@ -79,11 +105,50 @@ class EOfficeDocuments:
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             raise DocumentError(DocumentReason.EOFFICE_UNREACHABLE) from error
 
+    async def hand_in(
+        self, offer: DocumentOffer, path: Path, now: datetime
+    ) -> DocumentResult | CommandRefusal | None:
+        """As `DocumentStore.hand_in`: `POST /documents`, the offer signed, the bytes behind it."""
+        raw = offer.to_bytes()
+        headers = sign(offer.command_id, raw, self.secrets, now)
+        headers[IDEMPOTENCY_KEY_HEADER] = offer.command_id
+        try:
+            with await asyncio.to_thread(path.open, "rb") as file:
+                form = aiohttp.FormData()
+                form.add_field(OFFER_PART, raw, filename="offer", content_type="application/json")
+                form.add_field(
+                    DOCUMENT_PART,
+                    file,
+                    filename="document",
+                    content_type="application/octet-stream",
+                )
+                async with self.session().post(
+                    f"{self.url}/documents",
+                    data=form,
+                    headers=headers,
+                    ssl=self.tls,
+                    allow_redirects=False,
+                    timeout=_TIMEOUT,
+                ) as response:
+                    answer = await response.content.read(_LONGEST_ANSWER)
+                    return parse_document_answer(response.status, answer)
+        except (TimeoutError, aiohttp.ClientError, ConnectionError):
+            return None
+
 
 class NoDocuments:
     """The documents of an e-Office that is reached by files alone: none can be fetched."""
 
     async def fetch(self, document: Document, into: Path) -> None:  # noqa: ARG002 - as the others
+        """Refuse."""
+        raise DocumentError(DocumentReason.NOT_REACHABLE)
+
+    async def hand_in(
+        self,
+        offer: DocumentOffer,  # noqa: ARG002 - as the others
+        path: Path,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+    ) -> DocumentResult | CommandRefusal | None:
         """Refuse."""
         raise DocumentError(DocumentReason.NOT_REACHABLE)
 

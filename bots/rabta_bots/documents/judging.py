@@ -6,7 +6,11 @@ from rabta_policy import RoomClass
 
 
 class DocumentReason(StrEnum):
-    """Why a document is not carried; `cards/attachments.py` has a sentence for each."""
+    """Why a document is not carried.
+
+    A sentence for each stands in `cards/attachments.py`, for the way into a room, and in
+    `commands/answers.py`, for the way into a file.
+    """
 
     INFECTED = "document-infected"
     CHANGED = "document-changed"
@@ -19,6 +23,7 @@ class DocumentReason(StrEnum):
     NOT_SCANNED = "document-not-scanned"
     SCANNER_UNREACHABLE = "scanner-unreachable"
     EOFFICE_UNREACHABLE = "eoffice-unreachable"
+    NO_DOCUMENT = "no-document"
 
 
 # These pass: the document is tried again.

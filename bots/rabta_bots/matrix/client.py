@@ -152,6 +152,10 @@ class MatrixClient:
         """
         return self._started.inbox.received(limit)
 
+    def said(self, event_id: str) -> Received | None:
+        """Give an event that was received, done or not, with the trust that holds now."""
+        return self._started.inbox.said(event_id)
+
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, inside the caller's transaction where one is given."""
         self._started.inbox.done(event_id, connection)

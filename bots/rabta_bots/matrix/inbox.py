@@ -2,8 +2,9 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.grammar import mapping
@@ -43,26 +44,33 @@ class Inbox:
                 select(table).where(~table.c.done).order_by(table.c.position).limit(limit)
             ).all()
         awaited = self._trust.asked_for(None) if rows else set()
-        found = []
-        for row in rows:
-            trust, device_id = self._trust.sender(row.sender, row.sender_key, row.ed25519)
-            if row.encrypted and row.sender in awaited and row.stored_ms > late:
-                continue
-            event_type, content = json.loads(self._state.store.seal.open(PLACE, row.sealed))
-            found.append(
-                Received(
-                    event_id=row.event_id,
-                    room_id=row.room_id,
-                    sender=row.sender,
-                    type=event_type,
-                    content=mapping(content),
-                    encrypted=row.encrypted,
-                    device=trust,
-                    device_id=device_id,
-                    origin_server_ts=row.origin_server_ts,
-                )
-            )
-        return found
+        return [
+            self._opened(row)
+            for row in rows
+            if not row.encrypted or row.sender not in awaited or row.stored_ms <= late
+        ]
+
+    def said(self, event_id: str) -> Received | None:
+        """Give an event that was received, done or not; see `MatrixClient.said`."""
+        table = tables.received
+        with self._state.store.transaction() as connection:
+            row = connection.execute(select(table).where(table.c.event_id == event_id)).first()
+        return None if row is None else self._opened(row)
+
+    def _opened(self, row: Row[Any]) -> Received:
+        trust, device_id = self._trust.sender(row.sender, row.sender_key, row.ed25519)
+        event_type, content = json.loads(self._state.store.seal.open(PLACE, row.sealed))
+        return Received(
+            event_id=row.event_id,
+            room_id=row.room_id,
+            sender=row.sender,
+            type=event_type,
+            content=mapping(content),
+            encrypted=row.encrypted,
+            device=trust,
+            device_id=device_id,
+            origin_server_ts=row.origin_server_ts,
+        )
 
     def done(self, event_id: str, connection: Connection | None) -> None:
         """Mark an event as dealt with."""

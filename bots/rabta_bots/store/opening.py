@@ -29,6 +29,7 @@ from rabta_bots.store.tables import (
     document_notes,
     events,
     files,
+    filings,
     leases,
     metadata,
     papers,
@@ -41,7 +42,7 @@ from rabta_bots.store.tables import (
 )
 from rabta_contract.event import Event
 
-VERSION = 6
+VERSION = 7
 T = TypeVar("T")
 
 
@@ -127,6 +128,10 @@ def _add_documents(connection: Connection) -> None:
     document_notes.create(connection)
 
 
+def _add_filings(connection: Connection) -> None:
+    filings.create(connection)
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
@@ -134,6 +139,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     4: _add_class_commands,
     5: _add_papers_deadlines_and_digests,
     6: _add_documents,
+    7: _add_filings,
 }
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the

@@ -344,6 +344,29 @@ document_notes = Table(
     Column("reason", String(64)),
 )
 
+# A document on its way from a room into a file. offer: what e-Office is told of it, fixed before
+# it is handed over and cleared once it is settled. state: queued -> done | refused.
+filings = Table(
+    "filings",
+    metadata,
+    Column("filing_id", String(64), primary_key=True),
+    Column("room_id", String(255), nullable=False),
+    Column("room_class", String(32), nullable=False),
+    Column("asked_by", String(255), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("file_id", String(128), nullable=False),
+    Column("post_id", String(128), nullable=False),
+    Column("person_id", String(128), nullable=False),
+    Column("matrix_user", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("offer", JSON),
+    Column("reason", String(64)),
+    Column("made_at", Instant, nullable=False),
+    Index(None, "state", "next_at"),
+)
+
 # A command of an officer on its way to e-Office.
 # state: asked (waits for confirmation) -> queued -> done | refused | dead; asked -> lapsed;
 # dead -> queued | dropped by an operator. rounds: how often an operator had it tried again.
