@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from ministry import Ministry
+from ministry import SECRET, Ministry
 from office import Office, office
 from recorder import Recorder, Sent
 from sqlalchemy import select
@@ -18,7 +18,7 @@ from rabta_bots.documents.fetching import EOfficeDocuments
 from rabta_bots.documents.judging import DocumentError, judge_document
 from rabta_bots.documents.scanning import Clamd
 from rabta_bots.store.tables import audit, outbox
-from rabta_contract import Document, Grade
+from rabta_contract import Document, Grade, SigningSecrets
 from rabta_deploy.clamav import Clamav
 from rabta_eoffice.acts import Verb
 from rabta_eoffice.documents import KeptDocument, NewDocument
@@ -224,7 +224,8 @@ async def test_only_the_announced_bytes_from_e_offices_own_origin_are_taken(tmp_
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{port}"
-        store = EOfficeDocuments(url, "the token", lambda: session)
+        secrets = SigningSecrets.parse(SECRET)
+        store = EOfficeDocuments(url, "the token", secrets, lambda: session)
 
         async def reason(href: str | None, **changes: Any) -> str:
             with pytest.raises(DocumentError) as failed:
