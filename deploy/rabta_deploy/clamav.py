@@ -13,6 +13,9 @@ from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import write_secret
 
 _READY_WITHIN_S = 60
+
+EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+"""The industry's harmless test file; split, so that no scanner takes this file for one."""
 _CONFIG = """\
 LocalSocket {socket}
 DatabaseDirectory {signatures}
@@ -45,6 +48,11 @@ class Clamav:
     def address(self) -> str:
         """What `documents.scanner` names."""
         return f"unix://{self.socket}"
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is installed, and its socket's path short enough."""
+        return shutil.which("clamd") is not None and len(str(self.socket)) <= _LONGEST_SOCKET
 
     def start(self) -> None:
         """Write its configuration and start; returns at once.

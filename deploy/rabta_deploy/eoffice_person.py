@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import urlencode
 
 from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import Answer, request
@@ -57,6 +58,22 @@ class Clerk:
         return _expect(
             self.call("POST", f"files/{file_id}/{verb}", {"post_id": post_id, **further})
         )
+
+    def attach(
+        self, file_id: str, post_id: str, name: str, media_type: str, body: bytes
+    ) -> dict[str, Any]:
+        """Put a document on a file that is with a post the person holds.
+
+        Returns:
+            The document as e-Office keeps it: `doc_id`, `sha256` and so on.
+
+        Raises:
+            EOfficeError: With e-Office's own reason.
+        """
+        query = urlencode({"post_id": post_id, "name": name})
+        url = f"{self._url}/api/files/{file_id}/documents?{query}"
+        headers = {"Content-Type": media_type}
+        return _expect(request("POST", url, body=body, headers=headers, token=self._token))
 
     def file(self, file_id: str) -> dict[str, Any]:
         """State, movements and decisions of a file.

@@ -21,6 +21,7 @@ def request(
     url: str,
     *,
     json_body: object = None,
+    body: bytes | None = None,
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = _TIMEOUT_S,
@@ -31,6 +32,7 @@ def request(
         method: HTTP method.
         url: `http://host:port/path?query`, or `https://`, verified by the machine's CAs.
         json_body: Sent as JSON when not None.
+        body: Sent as it is where there is no `json_body`; `headers` say what it is.
         token: Sent as `Authorization: Bearer`.
         headers: Further headers.
         timeout_s: For connecting and for each read, in seconds.
@@ -42,8 +44,8 @@ def request(
     sent = {"Accept": "application/json", **(headers or {})}
     if token:
         sent["Authorization"] = f"Bearer {token}"
-    payload = None if json_body is None else json.dumps(json_body).encode()
-    if payload is not None:
+    payload = body if json_body is None else json.dumps(json_body).encode()
+    if json_body is not None:
         sent["Content-Type"] = "application/json"
     over = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = over(parts.hostname or "", parts.port, timeout=timeout_s)

@@ -14,6 +14,7 @@ from rabta_deploy import accounts, directory
 from rabta_deploy.accounts import Account
 from rabta_deploy.authority import NetworkAuthority
 from rabta_deploy.ca import CertificateAuthority
+from rabta_deploy.clamav import EICAR, Clamav
 from rabta_deploy.jsonhttp import answers
 from rabta_deploy.ministry import PORT_USES, RABTA, Ministry
 from rabta_deploy.parts import Office, write_page
@@ -70,6 +71,7 @@ class Network:
         self.office = Office(
             self.home, ORGANISATION, self._url("eoffice"), bridge_url=self._url("bridge")
         )
+        self._scanner = Clamav(self.home / "clamav", {"Rabta.Test.Eicar": EICAR})
         self.page_url = self._url("page")
         self.network_file = self.home / "network.json"
 
@@ -157,6 +159,7 @@ class Network:
             ministry.start()
         self._start_page()
         self._start_eoffice()
+        self._start_scanner()
         if known:
             self._start_bridge()
         for ministry in self.ministries.values():
@@ -209,6 +212,13 @@ class Network:
         )
         self._spawn("eoffice", [*RABTA, "eoffice", "run", "--config", settings])
 
+    def _start_scanner(self) -> None:
+        """ClamAV where the machine has it, with the one signature of the harmless test file."""
+        if self._scanner.usable:
+            self._scanner.start()
+            if self._scanner.child is not None:
+                self._children["clamav"] = self._scanner.child
+
     def _start_bridge(self) -> None:
         settings = self.office.write_bridge(
             port=self.ports["bridge"],
@@ -216,6 +226,7 @@ class Network:
             homeserver_url=self.home_ministry.homeserver.client_url,
             policy=self.authority.files,
             directory=self.who.bridge_document(),
+            scanner=self._scanner.address if self._scanner.usable else None,
         )
         self._spawn("bridge", [*RABTA, "bridge", "run", "--config", settings])
 

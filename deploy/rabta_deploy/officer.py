@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -243,6 +244,18 @@ class Officer:
         """Send any event; all but reactions are encrypted where the room is."""
         sent = await self.call("send_event", room=room, type=event_type, content=dict(content))
         return str(sent["event_id"])
+
+    async def send_file(self, room: str, name: str, media_type: str, body: bytes) -> str:
+        """Send an encrypted attachment. Returns the event id."""
+        base64 = b64encode(body).decode()
+        sent = await self.call(
+            "send_file", room=room, name=name, media_type=media_type, base64=base64
+        )
+        return str(sent["event_id"])
+
+    async def open_file(self, room: str, event_id: str) -> dict[str, Any]:
+        """Fetch and decrypt an attachment: its `name`, `size` and `sha256`."""
+        return await self.call("open_file", room=room, event_id=event_id)
 
     async def vote(self, room: str, poll: str, answers: Sequence[str]) -> str:
         """Answer a poll (`poll` is its start event's id) with answer ids."""

@@ -106,8 +106,12 @@ class Office:
         homeserver_url: str,
         policy: PolicyFiles,
         directory: Mapping[str, Any],
+        scanner: str | None = None,
     ) -> Path:
-        """Write the bridge's settings and directory of persons; returns the settings file."""
+        """Write the bridge's settings and directory of persons; returns the settings file.
+
+        `scanner` is the address of a clamd, where there is one.
+        """
         directory_file = _write(self.bridge_directory / "directory.yaml", directory)
         document = {
             "organisation": self.organisation,
@@ -131,6 +135,7 @@ class Office:
                 "command_secret_file": str(self.command_secret_file),
                 "feed_token_file": str(self.feed_token_file),
             },
+            "documents": {"scanner": scanner},
         }
         return _write(self.bridge_directory / "bridge.yaml", document)
 

@@ -1,5 +1,6 @@
 // The commands of the headless officer. Arguments and results are plain JSON values.
 import { EventType, KnownMembership } from "matrix-js-sdk";
+import { download, sha256, upload } from "./attachments.mjs";
 import { RecoveryKeys, createIdentity, deviceSigned, unlock } from "./identity.mjs";
 import { roomMessages } from "./messages.mjs";
 import { Refusal } from "./refusal.mjs";
@@ -11,7 +12,7 @@ const POLL_RESPONSE = "org.matrix.msc3381.poll.response";
 
 export class Officer {
   static COMMANDS = new Set(
-    "login status rooms members join leave create_room invite send send_event vote messages wait_message wait_room logout close".split(
+    "login status rooms members join leave create_room invite send send_event send_file open_file vote messages wait_message wait_room logout close".split(
       " ",
     ),
   );
@@ -143,6 +144,36 @@ export class Officer {
       content,
     );
     return { event_id: eventId };
+  }
+
+  /** {room, name, media_type, base64}: an encrypted attachment. */
+  async send_file({ room, name, media_type: mimetype, base64 }) {
+    const bytes = Buffer.from(base64, "base64");
+    const file = await upload(this.#signedIn, bytes);
+    return this.send_event({
+      room,
+      type: "m.room.message",
+      content: {
+        msgtype: "m.file",
+        body: name,
+        filename: name,
+        info: { mimetype, size: bytes.length },
+        file,
+      },
+    });
+  }
+
+  /** {room, event_id}: an attachment fetched and decrypted: its `name`, `size` and `sha256`. */
+  async open_file({ room, event_id: eventId }) {
+    const messages = await roomMessages(this.#signedIn, this.#room(room));
+    const message = messages.find((candidate) => candidate.event_id === eventId);
+    if (!message?.content.file) throw new Refusal("no-such-message", "no attachment");
+    const bytes = await download(this.#signedIn, message.content.file);
+    return {
+      name: message.content.filename ?? message.body,
+      size: bytes.length,
+      sha256: (await sha256(bytes)).toString("hex"),
+    };
   }
 
   /** {room, poll, answers}: answer the poll whose start event is `poll` with answer ids. */
