@@ -12,6 +12,7 @@ COMMANDS = {
     "bridge": "rabta_deploy.cli.bridge:bridge",
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
     "site": "rabta_deploy.cli.site:site",
+    "backup": "rabta_deploy.cli.backup:backup",
     "demo": "rabta_deploy.cli.demo:demo",
 }
 

@@ -70,7 +70,7 @@ def init(
 ) -> None:
     """Ask what is needed and write DIRECTORY/site.yaml."""
     trial = Trial(directory, network or directory / "network", organisation, server_name)
-    file = make(trial, _now, {}) if is_trial else _draft(trial)
+    file = make(trial, now, {}) if is_trial else _draft(trial)
     click.echo(f"Written: {file}")
     click.echo(f"Next: rabta site render {file} OUT, or rabta site run {file}")
 
@@ -157,7 +157,7 @@ def _look(site_file: Path, root: Path | None, *, as_json: bool, live: bool) -> N
     described = load(site_file)
     layout = below(root) if root else SYSTEM
     said = ask(described, layout) if live else None
-    found = findings(gather(described, layout, _now(), said))
+    found = findings(gather(described, layout, now(), said))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False))
     else:
@@ -185,5 +185,6 @@ def _stop_signals() -> Callable[[], bool]:
     return lambda: bool(seen)
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The time of day, in UTC."""
     return datetime.now(UTC)  # noqa: TID251 - the command line's clock

@@ -89,23 +89,41 @@ class Running:
             }
         )
         try:
-            self._up()
+            self._up(None)
         except BaseException:
             self.down()
             raise
 
-    def _up(self) -> None:
+    def up_to(self, name: str) -> None:
+        """As `up`, but one part alone, which needs no other.
+
+        Raises:
+            YardError: As `up`.
+        """
+        require_programs([self.parts[name]])
+        try:
+            self._up(name)
+        except BaseException:
+            self.down()
+            raise
+
+    def _up(self, alone: str | None) -> None:
         self._prepare()
         for group in in_order(tuple(self.parts.values())):
-            self._report(f"starting {', '.join(part.name for part in group)}")
-            if any(part.name == "bridge" for part in group):
+            chosen = [part for part in group if alone in {None, part.name}]
+            if not chosen:
+                continue
+            self._report(f"starting {', '.join(part.name for part in chosen)}")
+            if any(part.name == "bridge" for part in chosen):
                 self._make_bridge_account()
-            for part in group:
+            for part in chosen:
                 self._start(part)
-            for part in group:
+            for part in chosen:
                 self._wait(part)
-            if self._cluster is not None and any(part.name == "postgres" for part in group):
+            if self._cluster is not None and any(part.name == "postgres" for part in chosen):
                 self._make_databases(self._cluster)
+            if alone in {part.name for part in chosen}:
+                return
 
     def _prepare(self) -> None:
         for directory in (self.layout.config, self.layout.state):

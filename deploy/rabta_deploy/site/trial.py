@@ -92,7 +92,7 @@ def make(trial: Trial, clock: Callable[[], datetime], further: Mapping[str, Any]
             "authority_file": str(authority.files.authority.absolute()),
         },
         "administrators": ["rabta-admin"],
-        "ports_from": _free_span(),
+        "ports_from": free_span(),
         **further,
     }
     trial.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -131,7 +131,12 @@ def _pin(
     joined.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
-def _free_span() -> int:
+def free_span() -> int:
+    """The first of a hundred loopback ports in a row that are free.
+
+    Raises:
+        YardError: `no-free-port`.
+    """
     # Below the range that `free_port` draws from, so that no passing test takes one of them.
     for start in range(12_000, 20_000, _SPAN):
         if all(port_free(port) for port in range(start, start + _SPAN)):

@@ -125,11 +125,11 @@ def test_every_alert_has_its_run_book() -> None:
 
 def test_every_reason_of_the_site_is_told_in_the_reference() -> None:
     page = (ROOT / "docs/reference/site.md").read_text()
-    files = (ROOT / "deploy/rabta_deploy/site").glob("*.py")
+    files = (ROOT / "deploy/rabta_deploy/site").rglob("*.py")
     raised = {
         code
         for file in files
-        for code in re.findall(r'YardError\(\s*"([a-z-]+)"', file.read_text())
+        for code in re.findall(r'(?:Yard|Backup)Error\(\s*"([a-z-]+)"', file.read_text())
     }
     assert {"output-not-ours", "program-missing"} <= raised
     assert {code for code in raised if f"`{code}`" not in page} == set()

@@ -1,18 +1,29 @@
 """A trial site on this machine: real PostgreSQL, Redis, nginx, gateway and five workers."""
 
+import base64
+import itertools
+import json
+import shutil
 import ssl
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyrage
 import pytest
 
 from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import answers, request
-from rabta_deploy.process import until
+from rabta_deploy.process import Child, until
+from rabta_deploy.secretfile import write_secret
+from rabta_deploy.site.backup.archive import BackupError
+from rabta_deploy.site.backup.restoring import restore
+from rabta_deploy.site.backup.taking import take
 from rabta_deploy.site.description import load
 from rabta_deploy.site.layout import below
 from rabta_deploy.site.running import Running
@@ -21,6 +32,7 @@ from rabta_deploy.site.trial import Trial, make
 pytestmark = pytest.mark.network
 
 CLIENT = "/_matrix/client/v3"
+KEY = pyrage.x25519.Identity.generate()
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +42,31 @@ def trial() -> Iterator[Trial]:
         home = Path(name)
         home.chmod(0o711)
         made = Trial(home / "itt", home / "network", "ITT", "itt.gov.test")
-        make(made, lambda: datetime.now(UTC), {})  # noqa: TID251 - certificates hold today
+        further = {
+            "eoffice": eoffice(home / "eoffice"),
+            "backups": {
+                "directory": str(home / "backups"),
+                "recipients": [str(KEY.to_public())],
+                "keep": 2,
+            },
+        }
+        make(made, lambda: datetime.now(UTC), further)  # noqa: TID251 - certificates hold today
         yield made
+
+
+def eoffice(home: Path) -> dict[str, str]:
+    """What the bridge is told of an e-Office that is away; it starts without it."""
+    secrets = {"webhook_secret_file", "command_secret_file", "feed_token_file"}
+    for name in secrets:
+        secret = "whsec_" + base64.b64encode(name.encode() * 2).decode()
+        write_secret(home / name, secret if "token" not in name else "the token of a feed")
+    directory = home / "directory.yaml"
+    directory.write_text("persons: {}\n")
+    return {
+        "url": "http://127.0.0.1:9",
+        "directory_file": str(directory),
+        **{name: str(home / name) for name in secrets},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +146,13 @@ def test_what_was_acknowledged_is_there_after_each_part_was_killed(
         return True
 
     for number, name in enumerate(list(site.children)):
-        child = site.children[name]
-        child.kill()
+        killed = site.children[name]
+        killed.kill()
 
-        def recovered(number: int = number, name: str = name) -> bool:
+        def recovered(number: int = number, name: str = name, killed: Child = killed) -> bool:
             site.look()
-            return site.restarts[name] == 1 and site.children[name].running and said(number)
+            fresh = site.children[name]
+            return fresh is not killed and fresh.running and said(number)
 
         assert until(recovered, within_s=120, every_s=0.2), name
     url = f"{site.client_url}{CLIENT}/rooms/{room}/messages?dir=b&limit=100"
@@ -124,3 +160,87 @@ def test_what_was_acknowledged_is_there_after_each_part_was_killed(
     told = {event["event_id"] for event in request("GET", url, token=token).body["chunk"]}
     assert set(acknowledged) <= told
     assert len(acknowledged) == len(site.parts)
+
+
+def identity_of_the_bridge(site: Running, token: str) -> tuple[str, set[str]]:
+    """Its master key, and the devices that its owner has signed."""
+    user_id = "@rabta:itt.gov.test"
+    url = f"{site.client_url}{CLIENT}/keys/query"
+    told = request("POST", url, json_body={"device_keys": {user_id: []}}, token=token).body
+    master = told.get("master_keys", {}).get(user_id, {}).get("keys", {})
+    devices = {
+        name
+        for name, keys in told.get("device_keys", {}).get(user_id, {}).items()
+        if len(keys["signatures"][user_id]) == 2
+    }
+    return next(iter(master), ""), devices
+
+
+def uploaded(site: Running, token: str, content: bytes) -> str:
+    """The media id of a file."""
+    asked = urllib.request.Request(  # noqa: S310 - our own homeserver
+        f"{site.client_url}/_matrix/media/v3/upload",
+        data=content,
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"},
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - as above
+        return str(json.load(answer)["content_uri"]).removeprefix("mxc://")
+
+
+def test_a_site_that_was_destroyed_comes_back_from_its_backup(
+    site: Running, trial: Trial, token: str
+) -> None:
+    home, layout = trial.directory, site.layout
+    url = f"{site.client_url}{CLIENT}"
+    room = str(request("POST", f"{url}/createRoom", json_body={}, token=token).body["room_id"])
+    media = uploaded(site, token, b"an encrypted attachment")
+    assert until(lambda: identity_of_the_bridge(site, token)[1], within_s=60)
+    master, devices = identity_of_the_bridge(site, token)
+    acknowledged: list[str] = []
+    enough = threading.Event()
+
+    def talk() -> None:
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            at = f"{url}/rooms/{room}/send/m.room.encrypted/load{number}"
+            sent = request("PUT", at, json_body={"ciphertext": "x"}, token=token)
+            acknowledged.append(sent.body["event_id"])
+
+    with ThreadPoolExecutor() as pool:
+        talking = pool.submit(talk)
+        assert until(lambda: len(acknowledged) >= 20, within_s=60)
+        before = list(acknowledged)
+        now = datetime.now(UTC)  # noqa: TID251 - a backup is taken now
+        file = take(site.site, layout, now)
+        with pytest.raises(BackupError) as refused:
+            restore(site.site, layout, file, [str(KEY)])
+        assert refused.value.reason == "restore-onto-a-site"
+        enough.set()
+        talking.result()
+    assert len(acknowledged) > len(before)
+    serial = json.loads(site.site.policy.policy_file.read_bytes())["serial"]
+    site.down()
+    for directory in ("etc", "secrets", "var"):
+        shutil.rmtree(home / directory)
+    site.site.policy.policy_file.unlink()
+
+    restore(site.site, layout, file, [str(KEY)])
+    site.up()
+
+    there = request("GET", f"{url}/rooms/{room}/messages?dir=b&limit=500", token=token).body
+    assert set(before) <= {event["event_id"] for event in there["chunk"]}
+    answer = request(
+        "GET", f"{site.client_url}/_matrix/client/v1/media/download/{media}", token=token
+    )
+    assert answer.status == 200
+    assert json.loads(site.site.policy.policy_file.read_bytes())["serial"] == serial
+    assert until(lambda: identity_of_the_bridge(site, token)[1] - devices, within_s=60)
+    assert identity_of_the_bridge(site, token)[0] == master
+    sent = request(
+        "PUT",
+        f"{url}/rooms/{room}/send/m.room.encrypted/after",
+        json_body={"ciphertext": "x"},
+        token=token,
+    )
+    assert sent.status == 200
