@@ -2,8 +2,9 @@
 
 A join of ours elsewhere is judged again when the real state is known: the invite's claims may
 have been forged, and server admins pass the early callback by. An upgraded room gets the visible
-label its create event already carries. A remote join that came past every callback, and a raised
-label, make the room follow the policy. The topic says the class, whoever changed either.
+label its create event already carries. What another server made in a room past every callback (a
+join, an invite, a looser join rule), and a raised label, make the room follow the policy. The
+topic says the class, whoever changed either.
 """
 
 import logging
@@ -16,9 +17,12 @@ from rabta_policy.label import ROOM_CLASS, labels_in
 from rabta_synapse import topic_line
 from rabta_synapse.judge import Judge
 from rabta_synapse.membership import Membership
-from rabta_synapse.reconcile import Reconcile
+from rabta_synapse.reconcile import HISTORY, JOIN_RULES, Reconcile
 
 logger = logging.getLogger(__name__)
+
+_MADE_ELSEWHERE = frozenset({"m.room.member", JOIN_RULES[0], HISTORY[0]})
+"""State that no callback judged when another server made it; what is wrong in it is put right."""
 
 
 class Aftermath:
@@ -47,15 +51,19 @@ class Aftermath:
         """
         if not self._api.should_run_background_tasks() or not event.is_state():
             return
-        joined = event.type == "m.room.member" and event.content.get("membership") == "join"
+        membership = event.content.get("membership")
+        joined = event.type == "m.room.member" and membership == "join"
         if event.type == "m.room.power_levels" and self._api.is_mine(event.sender):
             work = self._put_label_back
         elif joined and self._api.is_mine(event.state_key or ""):
             work = self._judge_again
         elif event.type == topic_line.TOPIC and self._api.is_mine(event.sender):
             work = self._show_class
-        elif joined or event.type == ROOM_CLASS:
-            # Someone came in past every callback, or the room's class was raised.
+        elif event.type == ROOM_CLASS or (
+            event.type in _MADE_ELSEWHERE
+            and membership not in ("leave", "ban")
+            and not self._api.is_mine(event.sender)
+        ):
             work = self._follow_policy
         else:
             return

@@ -246,6 +246,19 @@ async def test_a_moderator_of_another_ministry_can_empty_nothing_that_guards_the
     assert all("error" in result for result in refused), refused
 
 
+async def test_an_invite_that_a_peer_makes_in_our_room_beyond_the_policy_is_taken_back(
+    network: Network, amna: Person, eventually: Any, version: str
+) -> None:
+    """Who is expected counts for everybody after: WAR's name there would keep others out."""
+    room_id, act = powerful(network, amna, version)
+    war, fin = network.hostiles["WAR"].user("called"), network.hostiles["FIN"].user("called")
+    for user_id in (fin, war):
+        invited = act(type="m.room.member", state_key=user_id, content={"membership": "invite"})
+        assert "error" not in invited
+    await eventually(lambda: amna.members(room_id).get(war) == "leave", within_s=30)
+    assert amna.members(room_id)[fin] == "invite"
+
+
 async def test_a_ministry_revoked_while_resident_is_neither_heard_nor_told(
     network: Network, amna: Person, eventually: Any, version: str
 ) -> None:

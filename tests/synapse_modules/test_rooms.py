@@ -10,7 +10,10 @@ pytestmark = pytest.mark.network
 MEGOLM = "m.megolm.v1.aes-sha2"
 LABEL = "org.rabta.room.class"
 TEXT = {"msgtype": "m.text", "body": "x"}
-OVERRIDES = {"room_list_publication_rules": [{"action": "allow"}]}
+OVERRIDES = {
+    "room_list_publication_rules": [{"action": "allow"}],
+    "max_event_delay_duration": "1h",
+}
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +149,33 @@ async def test_plain_content_is_refused_with_words_and_encrypted_content_passes(
     assert amna.send(room_id, "m.reaction", reaction).status == 200
 
 
+async def test_an_event_that_was_to_be_sent_later_is_judged_when_it_is_sent(
+    network: Network, amna: Person, eventually: Any
+) -> None:
+    """MSC4140, which calls use: the homeserver sends it, when nobody asks any more."""
+    room_id = amna.room()
+
+    def later(event_type: str, content: dict[str, Any], *, state: bool = False) -> None:
+        where = f"state/{event_type}/" if state else f"send/{event_type}/t{event_type}"
+        path = f"/rooms/{room_id}/{where}?org.matrix.msc4140.delay=10"
+        assert "delay_id" in amna.call("PUT", path, content).body
+
+    later("m.room.message", TEXT)
+    later("m.room.join_rules", {"join_rule": "public"}, state=True)
+    later("m.room.encrypted", {"algorithm": MEGOLM, "ciphertext": "later"})
+
+    def judged() -> bool:
+        lines = [line for line in network.audited() if line.get("room") == room_id]
+        refused = {reason for line in lines for reason in line.get("reasons", ())}
+        types = [event["type"] for event in amna.messages(room_id)]
+        wanted = {"plain-content", "join-rule-looser-than-class"}
+        return refused >= wanted and "m.room.encrypted" in types
+
+    await eventually(judged)
+    assert "m.room.message" not in [event["type"] for event in amna.messages(room_id)]
+    assert amna.state(room_id, "m.room.join_rules") == {"join_rule": "invite"}
+
+
 async def test_encryption_cannot_be_changed_emptied_or_redacted(amna: Person, version: str) -> None:
     room_id = amna.room(room_version=version)
     for content in ({}, {"algorithm": "rot13"}, {"algorithm": MEGOLM, "rotation_period_ms": 1}):
@@ -191,8 +221,12 @@ async def test_state_looser_than_the_class_is_refused(amna: Person, version: str
         refused = amna.set_state(room_id, event_type, content)
         assert (event_type, refused.status, refused.reason) == (event_type, 403, reason)
     levels = amna.state(room_id, "m.room.power_levels")
-    weak = {**levels, "events": {**levels["events"], LABEL: 50}}
-    assert amna.set_state(room_id, "m.room.power_levels", weak).reason == "guard-weakened"
+    for weak in (
+        {**levels, "events": {**levels["events"], LABEL: 50}},
+        {**levels, "events": {**levels["events"], "m.room.join_rules": 50}},
+        {**levels, "redact": 50},
+    ):
+        assert amna.set_state(room_id, "m.room.power_levels", weak).reason == "guard-weakened"
     foreign = {**levels, "users": {**levels["users"], "@x:fin.gov.test": 100}}
     assert amna.set_state(room_id, "m.room.power_levels", foreign).reason == "foreign-power"
     moderator = {**levels, "users": {**levels["users"], "@x:fin.gov.test": 50}}
