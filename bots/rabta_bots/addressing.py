@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from rabta_bots.cards.kinds import CardKind, Readers
 from rabta_bots.closing import actor_of
-from rabta_bots.store.cards import LIVE, last_card, live_cards
+from rabta_bots.store.cards import HOLDING, holding_cards, last_card
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import EventType
 
@@ -56,9 +56,10 @@ class Addressing:
     def _holders(self, event: Event) -> list[str]:
         """The posts that have the paper before them now."""
         overdue_reply = event.kind is EventType.REFERENCE_OVERDUE
-        kind = CardKind.REFERENCE if overdue_reply else CardKind.FILE
         return [
-            card.post_id for card in live_cards(self.connection, self.stream) if card.kind == kind
+            card.post_id
+            for card in holding_cards(self.connection, self.stream)
+            if (card.kind == CardKind.REFERENCE) == overdue_reply
         ]
 
     def _initiator(self, event: Event) -> list[str]:
@@ -79,6 +80,14 @@ class Addressing:
         return [sender] if sender != actor_of(event) else []
 
 
+def already_told(connection: Connection, stream: str, post_id: str, event: Event) -> bool:
+    """Whether the post was told the same of the same deadline, by e-Office or by the clock."""
+    card = last_card(connection, stream, CardKind.DEADLINE, post_id=post_id, event_type=event.type)
+    told = Event.model_validate(card.event).data.deadline if card is not None else None
+    mine = event.data.deadline
+    return told is not None and mine is not None and (told.kind, told.due) == (mine.kind, mine.due)
+
+
 def may_be_reminded(
     connection: Connection, stream: str, post_id: str, now: datetime, gap: timedelta
 ) -> str | None:
@@ -87,7 +96,7 @@ def may_be_reminded(
     Who has acted is left in peace, and nobody is chased twice within `gap`.
     """
     card = last_card(connection, stream, CardKind.FILE, post_id=post_id)
-    if card is not None and card.state not in {*LIVE, "expired"}:
+    if card is not None and card.state not in HOLDING:
         return "has-acted"
     before = last_card(connection, stream, CardKind.REMINDER, post_id=post_id)
     if before is not None and now - before.made_at < gap:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from rabta_bots.adapters import open_eoffice
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
+from rabta_bots.clockwork import Clockwork
 from rabta_bots.commands.dispatching import Dispatcher
 from rabta_bots.commands.processing import Processing, four_digits
 from rabta_bots.commands.raising import Raising
@@ -42,6 +43,7 @@ from rabta_bots.settings import Settings
 from rabta_bots.shared_rooms import SharedRooms
 from rabta_bots.status import counts
 from rabta_bots.store.opening import in_store
+from rabta_bots.timekeeping import Timekeeper
 from rabta_bots.working import Worker
 
 log = structlog.get_logger("rabta.bridge")
@@ -49,6 +51,7 @@ log = structlog.get_logger("rabta.bridge")
 # Files are looked at this often; rooms as often, because charges begin and end by the clock.
 WATCH_SECONDS = 0.5
 ALIGN_SECONDS = 2.0
+CLOCK_SECONDS = 5.0
 REQUEST_SECONDS = 30
 
 
@@ -104,6 +107,20 @@ class Bridge:
             intake=self._intake,
             metrics=self.metrics,
             session=self._session,
+        )
+        self._timekeeper = Timekeeper(
+            settings.organisation,
+            settings.calendar.working_days(self._zone),
+            settings.deadlines.limits,
+            settings.deadlines.again,
+        )
+        self._clockwork = Clockwork(
+            engine=engine,
+            clock=clock,
+            planner=self._planner,
+            timekeeper=self._timekeeper,
+            directory=lambda: self._directory.current,
+            digest_hour=settings.digest_hour,
         )
         self._planning_queue = PlanningQueue(
             engine=engine,
@@ -181,6 +198,7 @@ class Bridge:
             for source in self._eoffice.sources
         ]
         self._planning = Worker("planning", self._plan, look)
+        self._ticking = Worker("ticking", self._tick, CLOCK_SECONDS)
         self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
         self._sending = Worker("sending", self._send, look)
         self._posting = Worker("posting", self._post, look)
@@ -239,6 +257,7 @@ class Bridge:
             log.info("bridge-ready", user_id=self._chat.user_id)
             for worker in (
                 self._aligning,
+                self._ticking,
                 self._sending,
                 self._posting,
                 self._filing,
@@ -304,6 +323,11 @@ class Bridge:
             self._sending.wake()
         return busy
 
+    async def _tick(self) -> bool:
+        if await self._clockwork.turn():
+            self._sending.wake()
+        return False
+
     async def _align(self) -> bool:
         await self._rooms.align()
         await self._shared_rooms.align()
@@ -362,6 +386,7 @@ class Bridge:
             settings.card_lifetime,
             timedelta(minutes=settings.reminder_gap_minutes),
             settings.registry_post,
+            self._timekeeper,
         )
 
     def _composer(self) -> Composer:

@@ -96,7 +96,8 @@ class Composer:
             return Permanent("no-such-card")
         if row.part == "redact":
             messages = sent_of_card(connection, card.card_id, row.row)
-            return TakenBack(tuple(messages), event_by_row(connection, row.about_event).event_id)
+            raised = event_by_row(connection, row.about_event) if row.about_event else card
+            return TakenBack(tuple(messages), raised.event_id)
         if row.part == "outcome":
             return self._outcome(connection, card)
         if row.part == "line":

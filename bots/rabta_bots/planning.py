@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from rabta_bots.addressing import Addressing, may_be_reminded
+from rabta_bots.addressing import Addressing, already_told, may_be_reminded
 from rabta_bots.cards.kinds import CardKind, Rule, Treatment, rule_of
 from rabta_bots.cases import follow
 from rabta_bots.charges import Charge
@@ -15,13 +15,23 @@ from rabta_bots.closing import LiveCard, actor_of, closing
 from rabta_bots.grades import Allowance, allowance
 from rabta_bots.reclassifying import settle_grade
 from rabta_bots.store.audit import write_audit
-from rabta_bots.store.cards import LIVE, OPEN, close_card, live_cards, make_card
+from rabta_bots.store.cards import (
+    EXPIRED,
+    HOLDING,
+    LIVE,
+    OPEN,
+    close_card,
+    live_cards,
+    make_card,
+    reclassify_card,
+)
 from rabta_bots.store.digests import note_for_digest
-from rabta_bots.store.events import PLANNED, UNBRIDGED, set_event_state
+from rabta_bots.store.events import OWN, PLANNED, UNBRIDGED, set_event_state
 from rabta_bots.store.files import note_file
 from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.posts import assume, known_posts, relinquish, remember_post
 from rabta_bots.threads import say_line
+from rabta_bots.timekeeping import Timekeeper
 from rabta_contract.event import Event
 from rabta_contract.vocabulary import EventType
 from rabta_policy import Policy
@@ -49,12 +59,14 @@ class Planner:
         card_lifetime: How long a card takes commands.
         reminder_gap: How long a post is left in peace after a reminder.
         registry_post: The post that issues and receives papers (R&I), if there is one.
+        timekeeper: Keeps the deadlines; None where nothing is kept by the clock.
     """
 
     policy: Policy
     card_lifetime: timedelta
     reminder_gap: timedelta = timedelta(minutes=5)
     registry_post: str | None = None
+    timekeeper: Timekeeper | None = None
 
     def plan(self, connection: Connection, row: Row[Any], now: datetime) -> Planned:
         """Do what the event asks for."""
@@ -99,6 +111,7 @@ class _Step:
                 changed = self._lines(self.event, self.allowed) or changed
             changed = self._close_cards(self.event) or changed
             changed = follow(self.connection, self.event, self.now) or changed
+            self._keep_time(self.event)
             if rule.treatment is Treatment.DIGEST:
                 changed = self._note(self.event) or changed
         if self.allowed is None:
@@ -164,11 +177,17 @@ class _Step:
     def _close_cards(self, event: Event) -> bool:
         closed = False
         streams = dict.fromkeys([self._stream, *_other_streams(event)])
-        for card in [found for stream in streams for found in live_cards(self.connection, stream)]:
+        for card in [
+            found for stream in streams for found in live_cards(self.connection, stream, HOLDING)
+        ]:
             shown = Event.model_validate(card.event) if card.event else None
             live = LiveCard(CardKind(card.kind), card.post_id, card.movement_no, shown)
             end = closing(event, live)
             if end is None:
+                continue
+            if card.state == EXPIRED:
+                # It has said already that it is over.
+                reclassify_card(self.connection, card.card_id, state=end.state)
                 continue
             outcome: dict[str, Any] = {"result": end.result, "at": event.time.isoformat()}
             if event.data.decision is not None:
@@ -179,6 +198,11 @@ class _Step:
                 or closed
             )
         return closed
+
+    def _keep_time(self, event: Event) -> None:
+        timekeeper = self.planner.timekeeper
+        if timekeeper is not None and self.row.paper is not None and self.row.via != OWN:
+            timekeeper.follow(self.connection, self.row, event, self.now)
 
     def _note(self, event: Event) -> bool:
         """Note the event for the digest of the post that acted, and of those it names."""
@@ -199,7 +223,7 @@ class _Step:
                 continue
             held_back = self._held_back(rule, post_id)
             if held_back is not None:
-                self._audit("reminder-held-back", reason=held_back, detail=post_id)
+                self._audit("card-held-back", reason=held_back, detail=post_id)
                 continue
             self._make_card(rule, allowed, post_id)
             made = True
@@ -213,7 +237,12 @@ class _Step:
         return addressing.posts(self.event, named, rule.readers)
 
     def _held_back(self, rule: Rule, post_id: str) -> str | None:
-        if rule.kind is not CardKind.REMINDER or self.event is None:
+        if self.event is None:
+            return None
+        if rule.kind is CardKind.DEADLINE:
+            told = already_told(self.connection, self._stream, post_id, self.event)
+            return "told-already" if told else None
+        if rule.kind is not CardKind.REMINDER:
             return None
         return may_be_reminded(
             self.connection, self._stream, post_id, self.now, self.planner.reminder_gap

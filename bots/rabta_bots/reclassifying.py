@@ -14,6 +14,8 @@ from rabta_bots.grades import Allowance, allowance
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import LIVE, cards_of_paper, reclassify_card
 from rabta_bots.store.commands import lapse_asked
+from rabta_bots.store.deadlines import end_deadlines
+from rabta_bots.store.events import OWN
 from rabta_bots.store.files import forget_file
 from rabta_bots.store.outbox import enqueue_card, hide_content
 from rabta_bots.store.papers import (
@@ -56,7 +58,7 @@ def settle_grade(connection: Connection, policy: Policy, row: Row[Any], now: dat
     """
     grade = Grade(row.grade)
     document = row.event
-    if row.paper is None:
+    if row.paper is None or row.via == OWN:
         return Settled(grade, Event.model_validate(document) if document else None, False)
     if set(document) == {"paper"}:
         document = {}
@@ -118,6 +120,7 @@ def _raise(
             rewrite_event(connection, stored.row, document, grade.value)
     take_back_lines(connection, row.paper.removeprefix("file/"), grade, row.row, now)
     if allowed is None or allowed.notice:
+        end_deadlines(connection, row.paper)
         forget_file(connection, row.paper.removeprefix("file/"))
     write_audit(
         connection,

@@ -12,6 +12,7 @@ from rabta_bots.addressed import compose_addressed, may_be_told, note_sent
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.composing import Composed, Composer, TakenBack
+from rabta_bots.digesting import compose_digest
 from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.names import transaction_id
@@ -250,6 +251,8 @@ def _composed(
 ) -> Composed | TakenBack | Again | Permanent:
     if row.address is not None:
         return compose_addressed(composer, connection, row)
+    if row.about_post is not None:
+        return compose_digest(composer, connection, row)
     return composer.compose(connection, row)
 
 
@@ -257,5 +260,7 @@ def _still_fits(connection: Connection, row: Row[Any], composed: Composed) -> bo
     """Whether the grade of what is told is what it was when it was composed."""
     if row.address is not None:
         return may_be_told(connection, row)
+    if row.about_post is not None:
+        return True
     card = card_by_id(connection, row.card_id)
     return card is not None and card.grade == composed.grade

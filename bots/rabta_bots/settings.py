@@ -1,6 +1,6 @@
 """The bridge's settings: one YAML document, unknown keys refused, secrets only as files."""
 
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -13,8 +13,13 @@ from sqlalchemy.exc import ArgumentError
 
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.matrix import MatrixSettings
+from rabta_bots.working_days import WorkingDays
 from rabta_contract.secrets_file import load_token
+from rabta_contract.vocabulary import Priority
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+LEAST_PEACE_MINUTES = 5
 STRICT = ConfigDict(extra="forbid", frozen=True)
 M = TypeVar("M", bound=BaseModel)
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -154,6 +159,74 @@ class Documents(BaseModel):
         return value
 
 
+class Calendar(BaseModel):
+    """When the office works, beside the public holidays of Pakistan.
+
+    Args:
+        day_begins: When its day begins, as `"09:00"`.
+        day_ends: When it ends.
+        weekend: Weekdays without work.
+        closed: Further days without work, such as those that the moon decided late.
+        opened: Days of work in spite of weekend or holiday.
+    """
+
+    model_config = STRICT
+    day_begins: time = time(9)
+    day_ends: time = time(17)
+    weekend: Annotated[tuple[Weekday, ...], Field(max_length=6)] = ("saturday", "sunday")
+    closed: tuple[date, ...] = ()
+    opened: tuple[date, ...] = ()
+
+    @model_validator(mode="after")
+    def _a_day_has_hours(self) -> "Calendar":
+        if self.day_ends <= self.day_begins:
+            raise ValueError("day_ends must be later than day_begins")
+        return self
+
+    def working_days(self, zone: ZoneInfo) -> WorkingDays:
+        """The calendar to count with."""
+        return WorkingDays(
+            zone,
+            self.day_begins,
+            self.day_ends,
+            frozenset(WEEKDAYS.index(day) for day in self.weekend),
+            frozenset(self.closed),
+            frozenset(self.opened),
+        )
+
+
+class Deadlines(BaseModel):
+    """What the clock says of papers.
+
+    Args:
+        limits: Working days by priority for a paper that e-Office set no time limit for; 0 is the
+            same day. A priority that is left out has no limit.
+        remind_again_minutes: How long after the last word an overdue paper is reminded of again;
+            0 never.
+    """
+
+    model_config = STRICT
+    limits: dict[Priority, Annotated[int, Field(ge=0, le=365)]] = {
+        Priority.MOST_IMMEDIATE: 0,
+        Priority.IMMEDIATE: 1,
+        Priority.PRIORITY: 3,
+        Priority.ROUTINE: 7,
+    }
+    remind_again_minutes: Annotated[int, Field(ge=0)] = 1440
+
+    @field_validator("remind_again_minutes")
+    @classmethod
+    def _in_peace(cls, value: int) -> int:
+        if 0 < value < LEAST_PEACE_MINUTES:
+            raise ValueError("nobody is chased within five minutes: write 0 or 5 and more")
+        return value
+
+    @property
+    def again(self) -> timedelta | None:
+        """The same as a span; None: never."""
+        return timedelta(minutes=self.remind_again_minutes) if self.remind_again_minutes else None
+
+
 class Settings(BaseModel):
     """Everything one bridge process is told.
 
@@ -163,6 +236,9 @@ class Settings(BaseModel):
         card_lifetime_hours: After it, a card takes no command.
         confirmation_minutes: How long a question "Confirm: ..." stays open.
         unreadable_minutes: How long a message without a key waits before its sender is told.
+        digest_hour: Hour of a working day at which each post reads its digest; null for none.
+        calendar: When the office works.
+        deadlines: What the clock says of papers.
         reminder_gap_minutes: A post is not reminded of a paper twice within this.
         registry_post: The post of Receipt and Issue, told of what could not be delivered.
         polls: Offer an encrypted poll beside each card that can be decided.
@@ -188,7 +264,10 @@ class Settings(BaseModel):
     card_lifetime_hours: Annotated[int, Field(ge=1)] = 72
     confirmation_minutes: Annotated[int, Field(ge=1, le=120)] = 10
     unreadable_minutes: Annotated[int, Field(ge=1, le=60)] = 5
-    reminder_gap_minutes: Annotated[int, Field(ge=5)] = 5
+    digest_hour: Annotated[int, Field(ge=0, le=23)] | None = 9
+    calendar: Calendar = Calendar()
+    deadlines: Deadlines = Deadlines()
+    reminder_gap_minutes: Annotated[int, Field(ge=LEAST_PEACE_MINUTES)] = LEAST_PEACE_MINUTES
     registry_post: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     polls: bool = False
     timezone: str = "Asia/Karachi"

@@ -24,6 +24,7 @@ POSTS: dict[str, dict[str, Any]] = {
         "designation_ur": "ڈپٹی سیکرٹری (انتظامیہ)",
         "org": "ITT",
         "section": "Admn-II",
+        "reports_to": "ITT-JS",
     },
     "ITT-JS": {"post_id": "ITT-JS", "designation": "Joint Secretary", "org": "ITT"},
     "FIN-DS-BUDGET": {
@@ -188,7 +189,9 @@ class Telling:
             "deadline": {"kind": "disposal", "due": "2026-07-15T16:00:00+05:00"},
             "links": [{"rel": "open", "href": f"https://eoffice.itt.gov.test/f/{file_id}"}],
         }
-        return self.document(kind, f"file/{file_id}", time, **(data | further))
+        data |= further
+        told = {name: part for name, part in data.items() if part is not None}
+        return self.document(kind, f"file/{file_id}", time, **told)
 
     def of_type(
         self,

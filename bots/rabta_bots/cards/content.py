@@ -64,14 +64,17 @@ def _each(template: str, lines: Sequence[tuple[CardView, str]], between: str) ->
     return between.join(render(language, template, card=card) for card, language in lines)
 
 
-def fitting(make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """The content that `make` gives for the most characters of text that fit into `MAX_BYTES`.
+def fitting(
+    make: Callable[[int], dict[str, Any]], limits: Sequence[int] = LIMITS
+) -> dict[str, Any]:
+    """The content that `make` gives for the largest of the limits that fits into `MAX_BYTES`.
 
     Args:
         make: The content with subject and remarks of so many characters at most.
+        limits: What is tried, the largest first.
     """
     content: dict[str, Any] = {}
-    for limit in LIMITS:
+    for limit in limits:
         content = make(limit)
         if size_of(content) <= MAX_BYTES:
             break

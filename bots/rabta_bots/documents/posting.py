@@ -152,7 +152,18 @@ class DocumentPoster:
         now = self.clock()
 
         def note(connection: Connection) -> None:
+            hidden = "file" not in (outbox.content_of(connection, row.row) or {})
             outbox.mark_sent(connection, row.row, message_id)
+            if hidden:
+                # The grade was raised while it was on its way.
+                outbox.enqueue_card(
+                    connection,
+                    row.card_id,
+                    row.stream.removeprefix("documents/"),
+                    part="redact",
+                    key=f"redact|{row.card_id}|late|{row.row}",
+                    now=now,
+                )
             note_message(connection, row.card_id, room_id, message_id)
             self._tell(connection, row, None)
             write_audit(

@@ -12,6 +12,9 @@ from rabta_bots.store.tables import card_messages, cards, events
 OPEN = "open"
 DECIDING = "deciding"
 LIVE = (OPEN, DECIDING)
+# Takes no command any more; the paper is still with the post.
+EXPIRED = "expired"
+HOLDING = (*LIVE, EXPIRED)
 
 
 def make_card(
@@ -73,11 +76,28 @@ def open_cards(
     return connection.execute(query.order_by(cards.c.card_id)).all()
 
 
-def live_cards(connection: Connection, stream: str) -> Sequence[Row[Any]]:
+def live_cards(
+    connection: Connection, stream: str, states: Sequence[str] = LIVE
+) -> Sequence[Row[Any]]:
     """The cards of a paper, of every kind, that are open or being decided, oldest first."""
     return connection.execute(
         _with_event()
-        .where(cards.c.stream == stream, cards.c.state.in_(LIVE))
+        .where(cards.c.stream == stream, cards.c.state.in_(list(states)))
+        .order_by(cards.c.card_id)
+    ).all()
+
+
+def holding_cards(connection: Connection, stream: str) -> Sequence[Row[Any]]:
+    """The cards by which a paper is before a post, also those that take no command any more."""
+    kinds = ("file", "receipt", "reference")
+    return [card for card in live_cards(connection, stream, HOLDING) if card.kind in kinds]
+
+
+def pending_of_post(connection: Connection, post_id: str) -> Sequence[Row[Any]]:
+    """The cards of files that are before the post, oldest first."""
+    return connection.execute(
+        _with_event()
+        .where(cards.c.post_id == post_id, cards.c.state.in_(HOLDING), cards.c.kind == "file")
         .order_by(cards.c.card_id)
     ).all()
 
@@ -177,7 +197,7 @@ def expire_cards(connection: Connection, now: datetime) -> int:
             cards.c.issued_to.is_not(None),
             cards.c.expires_at <= now,
         )
-        .values(state="expired")
+        .values(state=EXPIRED)
     )
     due = connection.execute(
         select(cards.c.card_id).where(
@@ -185,7 +205,7 @@ def expire_cards(connection: Connection, now: datetime) -> int:
         )
     ).scalars()
     return sum(
-        close_card(connection, card_id, "expired", {"result": "expired"}, now, only=(OPEN,))
+        close_card(connection, card_id, EXPIRED, {"result": "expired"}, now, only=(OPEN,))
         for card_id in due.all()
     )
 

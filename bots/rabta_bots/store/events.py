@@ -9,10 +9,15 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from rabta_bots.store.marks import mark, raise_mark
 from rabta_bots.store.tables import events, outbox, webhooks
+from rabta_bots.store.turns import take_turn
+from rabta_contract.event import Event
 
 NEW = "new"
 PLANNED = "planned"
 UNBRIDGED = "unbridged"
+
+# How the bridge's own events came.
+OWN = "clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,44 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
             received_at=now,
         )
     )
+
+
+def store_own_event(
+    connection: Connection,
+    event: Event,
+    *,
+    paper: str,
+    addressees: Sequence[str],
+    grade: str,
+    now: datetime,
+) -> int | None:
+    """Keep an event of the bridge's own; gives its row, or None when it was kept before."""
+    take_turn(connection, event.source)
+    known = select(events.c.row).where(
+        events.c.source == event.source, events.c.event_id == event.id
+    )
+    if connection.execute(known).scalar() is not None:
+        return None
+    last = select(func.max(events.c.sequence)).where(events.c.source == event.source)
+    sequence = int(connection.execute(last).scalar() or 0) + 1
+    result = connection.execute(
+        events.insert().values(
+            source=event.source,
+            event_id=event.id,
+            sequence=sequence,
+            type=event.type,
+            grade=grade,
+            digest="",
+            addressees=list(addressees),
+            event=event.document() | {"sequence": str(sequence)},
+            paper=paper,
+            about_file=event.file_id,
+            via=OWN,
+            state=NEW,
+            received_at=now,
+        )
+    )
+    return int(result.inserted_primary_key[0])  # type: ignore[index]  # one row, one key
 
 
 def close_contiguous(connection: Connection, source: str, start_after: int) -> int:

@@ -52,6 +52,11 @@ def enqueue_card(
     _insert(connection, stream, part, key, now, card_id=card_id, about_event=event_row)
 
 
+def enqueue_digest(connection: Connection, post_id: str, key: str, now: datetime) -> None:
+    """Queue a post's digest; its words are made when it is sent, for whoever holds the post."""
+    _insert(connection, f"digest/{post_id}", "digest", key, now, about_post=post_id)
+
+
 def enqueue_words(
     connection: Connection,
     room_id: str,
@@ -249,6 +254,14 @@ def sent_of_card(connection: Connection, card_id: int, before: int) -> list[tupl
         .order_by(outbox.c.row)
     )
     return [(row.room_id, row.message_id) for row in rows]
+
+
+def content_of(connection: Connection, row: int) -> dict[str, Any] | None:
+    """What the row was fixed to say, as the store has it now."""
+    content: dict[str, Any] | None = connection.execute(
+        select(outbox.c.content).where(outbox.c.row == row)
+    ).scalar()
+    return content
 
 
 def has_unsent(connection: Connection, card_id: int, part: str) -> bool:
