@@ -13,7 +13,7 @@ STATE ?= .demo
 # The last word when a registry cannot be reached; pip and npm have said above what they tried.
 UNREACHED = { echo "$(1) could not be installed. Connect this machine to the package registries, or point $(2) at a mirror, and run make again." >&2; exit 1; }
 
-.PHONY: help demo test fuzz hostile workers check bench format lock install machine clean
+.PHONY: help demo test fuzz hostile workers drill check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ fuzz: install ## Throw guided hostile input at the bridge for SECONDS=60 (a shor
 
 hostile: install machine ## Let a hostile homeserver try every path (a part of test)
 	$(BIN)/pytest -m hostile --numprocesses 2 --dist loadgroup $(ARGS)
+
+drill: install machine ## Play a site's bad days: two trial sites, every part killed, a backup restored
+	$(BIN)/pytest tests/whole/test_two_sites.py tests/deploy/site/test_running.py $(ARGS)
 
 workers: install machine ## Run the tests between ministries again, with one of them as five processes on PostgreSQL
 	RABTA_TEST_WORKERS=1 $(BIN)/pytest tests/synapse_modules tests/whole $(ARGS)

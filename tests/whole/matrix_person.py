@@ -7,6 +7,7 @@ from urllib.parse import quote
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import Answer, request
 from rabta_deploy.process import until
+from rabta_deploy.site.running import Running
 
 PASSWORD = "a password of these tests"
 
@@ -16,7 +17,7 @@ class Person:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, homeserver: Homeserver, localpart: str) -> None:
+    def __init__(self, homeserver: Homeserver | Running, localpart: str) -> None:
         self.homeserver = homeserver
         self.user_id = homeserver.register(localpart, PASSWORD)
         homeserver.lift_rate_limits(self.user_id)

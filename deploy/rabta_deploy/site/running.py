@@ -74,6 +74,15 @@ class Running:
         secret = self.layout.secret("registration").read_text(encoding="utf-8")
         return SynapseAdmin(self.client_url, secret)
 
+    def register(self, localpart: str, password: str, *, admin: bool = False) -> str:
+        """Register an account, or leave it as it is when it exists; gives the user id."""
+        self.admin.register(localpart, password, admin=admin)
+        return f"@{localpart}:{self.site.server_name}"
+
+    def lift_rate_limits(self, user_id: str) -> None:
+        """Free one account (a bot) from rate limits."""
+        self.admin.lift_rate_limits(user_id, token=self.administrator_token)
+
     def up(self) -> None:
         """Render, make secrets, and start every part in order; on any failure nothing stays.
 
@@ -146,10 +155,7 @@ class Running:
 
     def _make_bridge_account(self) -> None:
         password = self.layout.secret("bridge-account-password").read_text(encoding="utf-8")
-        self.admin.register(BRIDGE_ACCOUNT, password, admin=False)
-        self.admin.lift_rate_limits(
-            f"@{BRIDGE_ACCOUNT}:{self.site.server_name}", token=self.administrator_token
-        )
+        self.lift_rate_limits(self.register(BRIDGE_ACCOUNT, password))
 
     @property
     def administrator_token(self) -> str:

@@ -4,7 +4,8 @@ Two sites of one network directory federate with each other.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from rabta_policy import Address, Server, fill_servers, load_document
 
 _SPAN = 100
 """More loopback ports than any size of site counts."""
+_FIRST_SPAN, _LAST_SPAN = 12_000, 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def make(trial: Trial, clock: Callable[[], datetime], further: Mapping[str, Any]
     chat = f"chat.{trial.server_name}"
     client, border = (ca.leaf(name, now=clock()) for name in (chat, trial.server_name))
     federation_port = free_port()
-    _pin(trial, authority, ca, federation_port, clock())
+    sites = _join(trial, federation_port)
+    _publish(authority, ca, sites, clock())
     document = {
         "organisation": trial.organisation,
         "server_name": trial.server_name,
@@ -92,7 +95,7 @@ def make(trial: Trial, clock: Callable[[], datetime], further: Mapping[str, Any]
             "authority_file": str(authority.files.authority.absolute()),
         },
         "administrators": ["rabta-admin"],
-        "ports_from": free_span(),
+        "ports_from": sites[trial.organisation]["ports_from"],
         **further,
     }
     trial.directory.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -100,16 +103,17 @@ def make(trial: Trial, clock: Callable[[], datetime], further: Mapping[str, Any]
     return trial.file
 
 
-def _pin(
-    trial: Trial,
-    authority: NetworkAuthority,
-    ca: CertificateAuthority,
-    port: int,
-    now: datetime,
-) -> None:
-    """Sign a policy that names this site's server beside those that joined before."""
-    joined = trial.network / "servers.json"
-    known = json.loads(joined.read_text(encoding="utf-8")) if joined.exists() else {}
+def _join(trial: Trial, port: int) -> dict[str, Any]:
+    """Note this site beside those of the network that were made before; gives them all."""
+    codes = {organisation["code"] for organisation in _template()["organisations"]}
+    if trial.organisation not in codes:
+        raise YardError(
+            "unknown-organisation",
+            f"The trial network has no organisation {trial.organisation}.",
+            f"use one of: {', '.join(sorted(codes))}",
+        )
+    file = trial.network / "sites.json"
+    sites: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     text = keep_secret(below(trial.directory).secret("signing.key"), new_signing_key)
     (key,) = read_signing_keys(text.splitlines())
     server = Server(
@@ -117,29 +121,43 @@ def _pin(
         address=Address(host="127.0.0.1", port=port),
         verify_keys={f"{key.alg}:{key.version}": encode_verify_key_base64(get_verify_key(key))},
     )
-    known[trial.organisation] = server.model_dump(mode="json", exclude_none=True)
-    document = load_document((CONFIG / "demo-policy.yaml").read_text(encoding="utf-8"))
-    codes = {organisation["code"] for organisation in document["organisations"]}
-    if trial.organisation not in codes:
-        raise YardError(
-            "unknown-organisation",
-            f"The trial network has no organisation {trial.organisation}.",
-            f"use one of: {', '.join(sorted(codes))}",
-        )
-    servers = {code: Server.model_validate(found) for code, found in known.items()}
-    authority.publish(fill_servers(document, servers) | {"tls_ca": ca.pem}, now=now)
-    joined.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    sites[trial.organisation] = {
+        "server": server.model_dump(mode="json", exclude_none=True),
+        # A site that does not run yet holds its ports all the same.
+        "ports_from": free_span({int(site["ports_from"]) for site in sites.values()}),
+    }
+    file.write_text(json.dumps(sites, indent=1) + "\n", encoding="utf-8")
+    return sites
 
 
-def free_span() -> int:
+def _publish(
+    authority: NetworkAuthority, ca: CertificateAuthority, sites: Mapping[str, Any], now: datetime
+) -> None:
+    """Sign a policy that names every site of the network."""
+    servers = {code: Server.model_validate(site["server"]) for code, site in sites.items()}
+    authority.publish(fill_servers(_template(), servers) | {"tls_ca": ca.pem}, now=now)
+
+
+def _template() -> dict[str, Any]:
+    return load_document((CONFIG / "demo-policy.yaml").read_text(encoding="utf-8"))
+
+
+def free_span(taken: Collection[int] = ()) -> int:
     """The first of a hundred loopback ports in a row that are free.
+
+    Args:
+        taken: What it shall not give.
 
     Raises:
         YardError: `no-free-port`.
     """
-    # Below the range that `free_port` draws from, so that no passing test takes one of them.
-    for start in range(12_000, 20_000, _SPAN):
-        if all(port_free(port) for port in range(start, start + _SPAN)):
+    # Below the range that `free_port` draws from, so that no passing test takes one of them;
+    # at a place by chance, for a site that is made beside this one looks at the same moment.
+    places = (_LAST_SPAN - _FIRST_SPAN) // _SPAN
+    chance = secrets.randbelow(places)
+    for place in range(places):
+        start = _FIRST_SPAN + (place + chance) % places * _SPAN
+        if start not in taken and all(port_free(port) for port in range(start, start + _SPAN)):
             return start
     raise YardError(
         "no-free-port", "No hundred free ports in a row on this machine.", "stop other servers"
