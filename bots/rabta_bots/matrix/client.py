@@ -14,6 +14,7 @@ from rabta_bots.matrix.identity import OwnIdentity
 from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.login import log_in
 from rabta_bots.matrix.media import EncryptedFile, Media
+from rabta_bots.matrix.pruning import Pruning
 from rabta_bots.matrix.received import Received, Undecryptable
 from rabta_bots.matrix.receiving import Receiving
 from rabta_bots.matrix.rooms import Rooms
@@ -112,7 +113,7 @@ class MatrixClient:
             state,
             wire,
             receiving=receiving,
-            sending=sending,
+            pruning=Pruning(state.store),
             upkeep=upkeep,
             identity=identity,
             timeline_limit=self._settings.timeline_limit,

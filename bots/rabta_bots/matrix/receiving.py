@@ -159,7 +159,12 @@ class Receiving:
 
     def _replayed(self, connection: Connection, read: Decrypted, event_id: str) -> bool:
         """Tell whether another event carried this very ciphertext; remembered for ever."""
-        table = tables.message_index
+        table, floor = tables.message_index, tables.replay_floor
+        pruned = connection.execute(
+            select(floor.c.index).where(floor.c.session_id == read.session_id)
+        ).scalar()
+        if pruned is not None and read.index <= pruned:
+            return True
         row = {"session_id": read.session_id, "index": read.index, "event_id": event_id}
         if put_new(connection, table, row):
             return False

@@ -24,9 +24,6 @@ from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
 _ROUNDS = 5
-_KEPT = timedelta(hours=48)
-"""Synapse remembers transaction ids for 24 hours; ours are kept for twice that."""
-
 _REMEMBERED = timedelta(hours=23)
 """A repeat later than this is not trusted to be known to the homeserver by its transaction id."""
 
@@ -171,15 +168,6 @@ class Sending:
         with self._state.store.transaction() as connection:
             note_sent(connection, txn_id, event_id)
         return event_id
-
-    def prune(self) -> None:
-        """Drop the ciphertexts of events sent long ago."""
-        table = tables.outgoing
-        before = milliseconds(self._state.store.clock() - _KEPT)
-        with self._state.store.transaction() as connection:
-            connection.execute(
-                delete(table).where(table.c.event_id.is_not(None), table.c.stored_ms < before)
-            )
 
 
 def note_sent(connection: Connection, txn_id: str, event_id: str) -> None:

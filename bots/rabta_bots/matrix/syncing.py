@@ -14,8 +14,8 @@ from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.gaps import missed
 from rabta_bots.matrix.grammar import is_room_id, mapping, objects
 from rabta_bots.matrix.identity import OwnIdentity
+from rabta_bots.matrix.pruning import Pruning
 from rabta_bots.matrix.receiving import Receiving
-from rabta_bots.matrix.sending import Sending
 from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.upkeep import Upkeep
 from rabta_bots.matrix.wire import RefusedError, Wire
@@ -43,7 +43,7 @@ class Syncing:
         state: Our device.
         wire: The homeserver.
         receiving: Commits each response.
-        sending: Prunes what was sent long ago.
+        pruning: Drops what has served its time.
         upkeep: Does what is due afterwards.
         identity: Checked again whenever our own device list changed.
         timeline_limit: Events per room and sync; what is beyond is walked through `/messages`.
@@ -55,7 +55,7 @@ class Syncing:
         wire: Wire,
         *,
         receiving: Receiving,
-        sending: Sending,
+        pruning: Pruning,
         upkeep: Upkeep,
         identity: OwnIdentity,
         timeline_limit: int = 50,
@@ -63,7 +63,7 @@ class Syncing:
         self._state = state
         self._wire = wire
         self._receiving = receiving
-        self._sending = sending
+        self._pruning = pruning
         self._upkeep = upkeep
         self._identity = identity
         self._stopping = asyncio.Event()
@@ -185,7 +185,7 @@ class Syncing:
         await self._try("device-lists", self._upkeep.refresh())
         await self._try("olm", self._upkeep.mend())
         await self._try("invites", self._upkeep.answer_invites())
-        self._sending.prune()
+        self._pruning.prune()
 
     async def _try(self, what: str, work: Awaitable[None]) -> None:
         """Do one piece of upkeep; the next sync brings it up again if it fails."""

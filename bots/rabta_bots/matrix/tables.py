@@ -171,6 +171,14 @@ message_index = Table(
     Column("event_id", Text, nullable=False),
 )
 
+replay_floor = Table(
+    "matrix_replay_floor",
+    metadata,
+    # Of a session whose used messages were pruned: every message up to this one was used.
+    Column("session_id", String(64), primary_key=True),
+    Column("index", BigInteger, nullable=False),
+)
+
 undecryptable = Table(
     "matrix_undecryptable",
     metadata,

@@ -149,6 +149,34 @@ async def test_a_new_signed_phone_reads_the_very_next_card(
     assert (person.bodies(), new.bodies()) == (["one", "two"], ["two"])
 
 
+async def test_who_and_what_came_while_it_was_down_reads_the_next_card(
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    text: Make,
+) -> None:
+    """A sync from the kept token names every change of a device list since; none is asked apart."""
+    person, second = await officer(), await officer()
+    first = await run(settings, engine)
+    room_id = await meet(first.client, person)
+    await first.client.send(room_id, text("one"), txn_id="rb-1")
+    await first.client.invite(room_id, second.user_id)
+    await first.stop()
+    phone = await officer(of=person)
+    await person.sign_device(phone)
+    for _ in range(2):  # the invitation, the room
+        await second.sync()
+    again = (await run(settings, engine)).client
+    await again.send(room_id, text("two"), txn_id="rb-2")
+    for one in (person, phone, second):
+        await one.sync()
+    assert (person.bodies(), phone.bodies()) == (["one", "two"], ["two"])
+    assert second.bodies() == ["two"]
+
+
 async def test_a_new_identity_gets_nothing_until_a_person_acknowledged_it(
     *,
     settings: MatrixSettings,

@@ -159,6 +159,40 @@ async def test_a_session_is_replaced_when_it_is_old(
     assert sessions[0] == sessions[1] != sessions[2]
 
 
+async def test_a_session_lives_no_longer_than_the_room_asks(
+    parts: Make, phone: Make, scripted: Any, clock: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone()])
+    _, state = scripted.answers["/state"]("", None)
+    state[0]["content"] = {**state[0]["content"], "rotation_period_ms": 3_600_000}
+    sessions = []
+    for number, minutes in enumerate((0, 59, 1)):
+        clock.forward(timedelta(minutes=minutes))
+        await _send(ours, f"rb-{number}")
+        (row,) = ours.rows(tables.outbound_session)
+        sessions.append(row.session_id)
+    assert sessions[0] == sessions[1] != sessions[2]
+
+
+async def test_trust_is_judged_from_memory_whatever_the_number_of_devices(
+    parts: Make, phone: Make, scripted: Any
+) -> None:
+    ours = await parts()
+    _script(scripted, [phone(f"@officer{number}:itt.gov.test") for number in range(50)])
+    asked: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.extend(
+                name for name in ("matrix_device", "matrix_identity") if f"FROM {name}" in statement
+            )
+
+    event.listen(ours.engine, "before_cursor_execute", note)
+    await _send(ours, "rb-1")
+    assert sorted(asked) == ["matrix_device", "matrix_identity"]
+
+
 async def test_a_rate_limit_is_obeyed_and_the_wait_is_bounded(
     parts: Make, phone: Make, scripted: Any
 ) -> None:
