@@ -15,6 +15,7 @@ from synapse.module_api.errors import ConfigError
 from twisted.internet.defer import CancelledError
 
 from rabta_synapse import Door, choke_points, ordinary, private
+from rabta_synapse.audit import LogTrail
 from rabta_synapse.registration import register
 
 PAGE = Path(__file__).parents[2] / "docs/reference/enforcement-points.md"
@@ -102,6 +103,24 @@ async def test_the_hooks_that_speak_in_booleans_fail_to_their_closed_side(
     callbacks: dict[str, Any], name: str, arguments: tuple[Any, ...], closed: bool
 ) -> None:
     assert await callbacks[name](*arguments) is closed
+
+
+async def test_an_act_that_the_audit_cannot_keep_is_refused(
+    callbacks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal of an address would have its own code; without its line it has the door's."""
+    name, full = "user_may_send_3pid_invite", Mock(side_effect=OSError("no space left"))
+    _, fields = await callbacks[name](*ARGUMENTS[name])
+    assert fields["org.rabta.reason"] == "address-not-a-server"
+    monkeypatch.setattr(LogTrail, "append", full)
+    code, fields = await callbacks[name](*ARGUMENTS[name])
+    assert (code, fields["org.rabta.reason"]) == (Codes.FORBIDDEN, "door-failed")
+    officer = Mock()
+    officer.user.to_string.return_value = "@a:itt.gov.test"
+    with pytest.raises(SynapseError) as raised:
+        await callbacks["on_create_room"](officer, {}, False)
+    assert raised.value.error_dict(None)["org.rabta.reason"] == "door-failed"
+    assert full.call_count == 2
 
 
 async def test_a_cancelled_request_stays_cancelled(callbacks: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/enforcement-points.md").read_text()
 SOURCES = sorted((ROOT / "synapse_modules/rabta_synapse").glob("*.py"))
@@ -94,6 +96,20 @@ def test_every_attack_names_its_test() -> None:
     tried = dict(rows("Attacks"))
     assert [attack for attack in ATTACKS if attack not in tried] == []
     assert [name for name in tried.values() if name.strip("`") not in DEFINED] == []
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "When the policy is missing or bad",
+        "What each callback answers when the door's own code fails",
+    ],
+)
+def test_every_way_of_failing_names_its_test(heading: str) -> None:
+    found = rows(heading)
+    assert len(found) >= 8
+    named = [row[-1].strip("`") for row in found]
+    assert [name for name in named if name not in {*DEFINED, "nothing to close"}] == []
 
 
 def test_every_rule_and_reason_code_of_the_door_is_written_down() -> None:

@@ -126,6 +126,7 @@ async def test_a_server_administrator_is_judged_like_everybody(network: Network)
     admin = network.person("chief", admin=True)
     room_id = admin.room()
     assert admin.invite(room_id, "@x:war.gov.test").reason == "no-permit"
+    assert admin.invite(room_id, "@x:fin.gov.test").status == 200
     assert admin.create_room(invite=["@x:war.gov.test"]).reason == "no-permit"
     assert admin.send(room_id, "m.room.message", TEXT).reason == "plain-content"
     looser = {"history_visibility": "world_readable"}
@@ -260,6 +261,13 @@ async def test_a_trusted_private_chat_hands_no_power_to_another_ministry(
     create = amna.state(room_id, "m.room.create")
     assert "additional_creators" not in create
     assert "@x:fin.gov.test" not in amna.state(room_id, "m.room.power_levels")["users"]
+    # Among people of one ministry it stays what it is.
+    ours = amna.room(
+        room_version=version, preset="trusted_private_chat", invite=["@chief:itt.gov.test"]
+    )
+    create, levels = amna.state(ours, "m.room.create"), amna.state(ours, "m.room.power_levels")
+    shared = create.get("additional_creators") if version == "12" else levels["users"]
+    assert "@chief:itt.gov.test" in shared
     refused = amna.call(
         "POST",
         f"/rooms/{room_id}/upgrade",
