@@ -1,7 +1,8 @@
 """Composes what is addressed to a room that may still have to be made. Reads only.
 
 Parts: `thread` (a step of a file, in its thread), `redact` (what a thread said, taken back), `note`
-(a sentence of the bridge), `handover` (what is pending, for the new holder of a post).
+(a sentence of the bridge), `alarm` (for the operators), `handover` (what is pending, for the new
+holder of a post), `announcement`, `notice` (of one, to a post) and `report` (on one, to its post).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from rabta_bots.addresses import Address, RoomKind
+from rabta_bots.announced import TELLING, note_told
 from rabta_bots.cards.content import answer_message, fitting, line_message
 from rabta_bots.cards.view import line
 from rabta_bots.cards.wording import moment, say
@@ -28,6 +30,7 @@ from rabta_contract.vocabulary import Grade
 
 NOBODY_THERE = "nobody-there"
 ABOVE_THE_ROOM = "above-the-room"
+OVER = "over-before-told"
 
 HANDOVER = N_("You hold {post} now. Pending in this room: {count}")
 NOTHING_LEFT = N_("You hold {post} now. Nothing is pending in this room.")
@@ -57,10 +60,12 @@ def may_be_told(connection: Connection, row: Row[Any]) -> bool:
     return needed is not None and fits(needed, Address.parse(row.address).room_class)
 
 
-def note_sent(connection: Connection, row: Row[Any], message_id: str) -> None:
+def note_sent(connection: Connection, row: Row[Any], room_id: str, message_id: str) -> None:
     """Note what follows from a message having been sent."""
     if row.part == "thread":
         note_root(connection, Address.parse(row.address), row.draft["thread"], message_id)
+    if row.part in TELLING:
+        note_told(connection, row, room_id, message_id)
 
 
 def _to_post(
@@ -73,7 +78,12 @@ def _to_post(
     refusal = composer.may_reach(officer, address.room_class)
     if refusal is not None:
         return Permanent(refusal)
-    if row.part == "handover":
+    told = TELLING.get(row.part)
+    if told is not None:
+        text = told(composer, connection, row, [officer.language])
+        if text is None:
+            return Permanent(OVER, moot=True)
+    elif row.part == "handover":
         text = _handover(composer, connection, address, officer)
     else:
         text = _text(row.draft["words"], [officer.language])
@@ -91,8 +101,15 @@ def _to_shared(
     if not readers:
         return Permanent(NOBODY_THERE, moot=True)
     languages = sorted({officer.language for officer in readers.values()})
+    told = TELLING.get(row.part)
     if row.part == "thread":
         content = _line(composer, connection, row, address, languages)
+    elif told is not None:
+        said = told(composer, connection, row, languages)
+        if said is None:
+            return Permanent(OVER, moot=True)
+        content = answer_message(said, reply_to=None, mention=None)
+        content["m.mentions"] = {"room": True}
     else:
         text = _text(row.draft["words"], languages)
         content = answer_message(text, reply_to=None, mention=None)

@@ -10,6 +10,8 @@ class RoomKind(StrEnum):
     POST = "post"
     SECTION = "section"
     CASE = "case"
+    ANNOUNCEMENTS = "announcements"
+    OPERATORS = "operators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,12 @@ def of_section(org: str, section: str, room_class: str) -> Address:
 def of_case(file_id: str, room_class: str) -> Address:
     """The room of one file, made on request."""
     return Address(RoomKind.CASE, file_id, room_class)
+
+
+def of_announcements(scope: str, room_class: str) -> Address:
+    """The room in which is announced to all of a scope: `ORG`, `ORG/section`, or a list's name."""
+    return Address(RoomKind.ANNOUNCEMENTS, scope, room_class)
+
+
+OPERATORS = Address(RoomKind.OPERATORS, "bridge", "restricted")
+"""The room in which operators are told what needs a person: codes and numbers, no content."""

@@ -19,6 +19,10 @@ def posts_for(address: Address, named: Collection[str], roll: Roll) -> Sequence[
             return roll.sections.get(address.about, ())
         case RoomKind.POST:
             return (address.about,)
+        case RoomKind.ANNOUNCEMENTS if address.about in roll.organisations:
+            return roll.organisations[address.about]
+        case RoomKind.ANNOUNCEMENTS if address.about in roll.sections:
+            return roll.sections[address.about]
         case _:
             return sorted(named)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from sqlalchemy import Engine
 
 from rabta_bots.adapters import open_eoffice
+from rabta_bots.alarms import Alarms, Watch
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.clockwork import Clockwork
@@ -34,6 +35,7 @@ from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.planning import Planner
 from rabta_bots.planning_queue import PlanningQueue
+from rabta_bots.reminding import remind_due
 from rabta_bots.retrying import backoff
 from rabta_bots.rooms import PostRooms
 from rabta_bots.rulebook import Rulebook
@@ -199,6 +201,19 @@ class Bridge:
         ]
         self._planning = Worker("planning", self._plan, look)
         self._ticking = Worker("ticking", self._tick, CLOCK_SECONDS)
+        self._alarms = Alarms(
+            chat,
+            engine,
+            clock,
+            Watch(
+                settings.operators,
+                tuple(sorted(settings.taken_sources)),
+                timedelta(minutes=settings.silent_minutes),
+                settings.unreadable_after / 2,
+                settings.intake.start_after,
+            ),
+        )
+        self._watching_out = Worker("watching-out", self._watch_out, ALIGN_SECONDS)
         self._aligning = Worker("aligning", self._align, ALIGN_SECONDS)
         self._sending = Worker("sending", self._send, look)
         self._posting = Worker("posting", self._post, look)
@@ -258,6 +273,7 @@ class Bridge:
             for worker in (
                 self._aligning,
                 self._ticking,
+                self._watching_out,
                 self._sending,
                 self._posting,
                 self._filing,
@@ -334,6 +350,15 @@ class Bridge:
         self._sending.wake()
         return False
 
+    async def _watch_out(self) -> bool:
+        now, at_work = self._clock(), self._timekeeper.days.at_work
+        reminded = await in_store(
+            self._engine, lambda connection: remind_due(connection, now, at_work)
+        )
+        if await self._alarms.look() or reminded:
+            self._sending.wake()
+        return False
+
     async def _send(self) -> bool:
         sent = bool(await self._sender.send_due())
         if sent:
@@ -397,4 +422,6 @@ class Bridge:
             self._settings.organisation,
             self._zone,
             self._clock(),
+            self._settings.operators,
+            frozenset(self._settings.announcers),
         )

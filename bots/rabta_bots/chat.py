@@ -1,7 +1,7 @@
 """What the pipeline needs of a Matrix client; `rabta_bots.matrix` has it, a recorder in tests."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +32,9 @@ class Chat(Protocol):
 
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         """Mark an event as dealt with, in the caller's transaction."""
+
+    def changed_identities(self) -> list[str]:
+        """The users who get nothing until a person acknowledged their new identity."""
 
     def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
         """The events that could not be read for so long, and were not given up."""
@@ -81,6 +84,9 @@ class Chat(Protocol):
 
     async def leave_as_guest(self, room_id: str) -> bool:
         """Leave a room of other people's that we were invited to; False for any other."""
+
+    async def readers(self, room_id: str, event_id: str) -> dict[str, datetime]:
+        """Who is seen to have read the room up to an event or past it; nobody has signed that."""
 
     async def members(self, room_id: str) -> dict[str, str]:
         """User id to membership."""

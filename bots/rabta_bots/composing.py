@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from rabta_bots.addresses import Address
+from rabta_bots.addresses import Address, RoomKind
 from rabta_bots.belonging import who_belongs
 from rabta_bots.cards.attachments import Attachment
 from rabta_bots.cards.content import (
@@ -23,7 +23,7 @@ from rabta_bots.cards.view import Facts, closed_card, line, number_of, pending_c
 from rabta_bots.directory import Directory
 from rabta_bots.grades import allowance
 from rabta_bots.names import transaction_id
-from rabta_bots.officers import Officer, holder_now, officer_of_user, roll_now
+from rabta_bots.officers import Officer, Roll, holder_now, officer_of_user, roll_now
 from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
 from rabta_bots.store.documents import reasons_of
@@ -86,6 +86,8 @@ class Composer:
     organisation: str
     zone: ZoneInfo
     now: datetime
+    operators: tuple[str, ...] = ()
+    announcers: frozenset[str] = frozenset()
 
     def compose(
         self, connection: Connection, row: Row[Any]
@@ -236,9 +238,13 @@ class Composer:
             card.grade,
         )
 
-    def readers_of(self, connection: Connection, address: Address) -> dict[str, Officer]:
-        """Who belongs in a room of several posts now, by Matrix user."""
-        roll = roll_now(connection, self.directory, self.now)
+    def readers_of(
+        self, connection: Connection, address: Address, roll: Roll | None = None
+    ) -> dict[str, Officer]:
+        """Who belongs in a room of several posts now, by Matrix user; `roll` if it is at hand."""
+        if address.kind is RoomKind.OPERATORS:
+            return {user_id: Officer("", user_id, "en") for user_id in self.operators}
+        roll = roll or roll_now(connection, self.directory, self.now)
         return who_belongs(address, posts_of(connection, address), roll, self.may_enter)
 
     def may_enter(self, officer: Officer, address: Address) -> bool:

@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rabta_bots.faults import Fault, SettingsError
-from rabta_bots.settings import parse_document
+from rabta_bots.settings import UserId, parse_document
 from rabta_bots.watched_file import WatchedFile
 
 Language = Literal["en", "ur"]
-UserId = Annotated[str, Field(pattern=r"^@[a-z0-9._=/+-]+:[A-Za-z0-9.:\[\]-]+$", max_length=255)]
 
 
 class Person(BaseModel):

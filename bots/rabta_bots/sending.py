@@ -20,6 +20,7 @@ from rabta_bots.retrying import Again, Permanent, after_matrix_error
 from rabta_bots.rooms import PostRooms
 from rabta_bots.shared_rooms import SharedRooms
 from rabta_bots.store import outbox
+from rabta_bots.store.announcements import announcement, note_reads
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import (
     LIVE,
@@ -73,6 +74,8 @@ class Sender:
         composed: Composed | None = None
         try:
             if row.txn_id is None:
+                if row.part == "report":
+                    await self._look_who_read(row.draft["number"])
                 composer = self._composer()
                 judged = await in_store(
                     self._engine, lambda connection: _composed(composer, connection, row)
@@ -135,6 +138,14 @@ class Sender:
             return None
         return room_id, composed.event_type, content, txn_id
 
+    async def _look_who_read(self, number: int) -> None:
+        """Ask the homeserver who has read an announcement; it may not know, or not say."""
+        told = await in_store(self._engine, lambda connection: announcement(connection, number))
+        if told is None or told.message_id is None:
+            return
+        reads = await self._chat.readers(told.room_id, told.message_id)
+        await in_store(self._engine, lambda connection: note_reads(connection, number, reads))
+
     async def _take_back(self, row: Row[Any], taken: TakenBack) -> None:
         """Redact what was shown, then show the card anew where it fits now."""
         for room_id, message_id in taken.messages:
@@ -174,7 +185,7 @@ class Sender:
         def note(connection: Connection) -> datetime | None:
             outbox.mark_sent(connection, row.row, message_id)
             if row.address is not None:
-                note_sent(connection, row, message_id)
+                note_sent(connection, row, room_id, message_id)
             if row.part == "issue" and mentioned:
                 note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
                 enqueue_documents(connection, row, now)

@@ -22,6 +22,7 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 LEAST_PEACE_MINUTES = 5
 STRICT = ConfigDict(extra="forbid", frozen=True)
 M = TypeVar("M", bound=BaseModel)
+UserId = Annotated[str, Field(pattern=r"^@[a-z0-9._=/+-]+:[A-Za-z0-9.:\[\]-]+$", max_length=255)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -241,6 +242,9 @@ class Settings(BaseModel):
         deadlines: What the clock says of papers.
         reminder_gap_minutes: A post is not reminded of a paper twice within this.
         registry_post: The post of Receipt and Issue, told of what could not be delivered.
+        operators: Matrix users who are told in a room what needs a person.
+        silent_minutes: A source that sent nothing for so long is told to the operators.
+        announcers: The posts that may announce to others.
         polls: Offer an encrypted poll beside each card that can be decided.
         timezone: In which the cards print dates.
         poll_interval_seconds: How often the loops look by themselves, beside being woken.
@@ -269,6 +273,9 @@ class Settings(BaseModel):
     deadlines: Deadlines = Deadlines()
     reminder_gap_minutes: Annotated[int, Field(ge=LEAST_PEACE_MINUTES)] = LEAST_PEACE_MINUTES
     registry_post: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    operators: tuple[UserId, ...] = ()
+    silent_minutes: Annotated[int, Field(ge=1)] = 30
+    announcers: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = ()
     polls: bool = False
     timezone: str = "Asia/Karachi"
     poll_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0

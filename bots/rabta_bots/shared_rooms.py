@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection, Engine
 
-from rabta_bots.addresses import Address
-from rabta_bots.belonging import who_belongs
+from rabta_bots.addresses import Address, RoomKind
 from rabta_bots.chat import Chat
 from rabta_bots.composing import Composer
 from rabta_bots.matrix import MatrixError
@@ -23,7 +22,6 @@ from rabta_bots.store.shared_rooms import (
     note_in,
     note_made,
     note_out,
-    posts_of,
     shared_room,
 )
 
@@ -114,6 +112,7 @@ class SharedRooms:
             topic=f"e-Office, {address.kind.value}, {address.room_class}",
             invite=[],
             room_class=address.room_class,
+            talk=address.kind is not RoomKind.ANNOUNCEMENTS,
         )
         now = self._composer().now
 
@@ -130,8 +129,7 @@ def _changes(connection: Connection, composer: Composer, only: Address | None) -
     inside = let_in(connection)
     changes = []
     for room in _rooms(connection, only):
-        named = posts_of(connection, room.address)
-        wanted = frozenset(who_belongs(room.address, named, roll, composer.may_enter))
+        wanted = frozenset(composer.readers_of(connection, room.address, roll))
         present = frozenset(inside.get(str(room.address), ()))
         if wanted != present and room.room_id is not None:
             changes.append(Change(room.address, room.room_id, present - wanted, wanted - present))

@@ -3,13 +3,19 @@
 from sqlalchemy import Connection, inspect, text, update
 
 from rabta_bots.store.tables import (
+    alarms,
+    announcement_posts,
+    announcement_reads,
+    announcements,
     class_commands,
+    consultations,
     deadlines,
     digest_notes,
     document_notes,
     files,
     filings,
     leases,
+    notices,
     papers,
     room_members,
     room_posts,
@@ -60,7 +66,27 @@ def _back_to_5(connection: Connection) -> None:
     document_notes.drop(connection)
 
 
-BACK = {6: _back_to_6, 5: _back_to_5, 4: _back_to_4, 3: _back_to_3, 2: _back_to_2, 1: _back_to_1}
+def _back_to_7(connection: Connection) -> None:
+    for table in (
+        alarms,
+        notices,
+        consultations,
+        announcement_reads,
+        announcement_posts,
+        announcements,
+    ):
+        table.drop(connection)
+
+
+BACK = {
+    7: _back_to_7,
+    6: _back_to_6,
+    5: _back_to_5,
+    4: _back_to_4,
+    3: _back_to_3,
+    2: _back_to_2,
+    1: _back_to_1,
+}
 
 
 def back_to(connection: Connection, version: int) -> None:

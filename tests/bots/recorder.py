@@ -7,7 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,12 @@ class Recorder:
     redacted: list[str] = field(default_factory=list)
     failures: list[MatrixError] = field(default_factory=list)
     start_failures: list[MatrixError] = field(default_factory=list)
+    unread_for: timedelta = timedelta(days=1)
+    """Since when they could not."""
+    reads: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    """Event id to who has read it, and when."""
+    changed: list[str] = field(default_factory=list)
+    """Users whose identity changed."""
     unread: dict[str, Undecryptable] = field(default_factory=dict)
     """Messages that could not be read for minutes, by event id."""
     given_up: list[Undecryptable] = field(default_factory=list)
@@ -92,8 +98,11 @@ class Recorder:
     def done(self, event_id: str, connection: Connection | None = None) -> None:
         self._inbox.pop(event_id, None)
 
+    def changed_identities(self) -> list[str]:
+        return list(self.changed)
+
     def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
-        return list(self.unread.values())
+        return list(self.unread.values()) if self.unread_for >= older_than else []
 
     def give_up(self, event_id: str, connection: Connection) -> None:
         self.given_up.append(self.unread.pop(event_id))
@@ -178,6 +187,9 @@ class Recorder:
     async def leave_as_guest(self, room_id: str) -> bool:
         self.left.append(room_id)
         return True
+
+    async def readers(self, room_id: str, event_id: str) -> dict[str, datetime]:
+        return dict(self.reads.get(event_id, {}))
 
     async def members(self, room_id: str) -> dict[str, str]:
         return dict(self.rooms[room_id])

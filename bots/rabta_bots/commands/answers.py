@@ -50,6 +50,16 @@ REFUSALS: dict[str, str] = {
         "The class of that file is above the class of this room. Ask in the room of its card."
     ),
     Refusal.NO_LINK: N_("e-Office gave no link to this file."),
+    Refusal.NOT_AN_ANNOUNCER: N_("This post may not announce to others."),
+    Refusal.NO_SUCH_POST: N_("There is no such post or section in this ministry."),
+    Refusal.DATE_PAST: N_("That date is past."),
+    Refusal.NO_SUCH_ANNOUNCEMENT: N_("There is no such announcement for this post in this room."),
+    Refusal.ALREADY_ACKNOWLEDGED: N_("This post has acknowledged it already."),
+    Refusal.NOTHING_TO_REMIND_OF: N_("Nobody has to acknowledge it any more."),
+    Refusal.REMINDED_JUST_NOW: N_("They were told less than five minutes ago."),
+    Misread.ANNOUNCEMENT_REQUIRED: N_(
+        "Say to whom, by when and what: announce all by 2026-08-14: <words>."
+    ),
     Misread.UNKNOWN_COMMAND: N_("I do not understand this. Write help for the commands."),
     Misread.EXTRA_WORDS: N_("This command stands alone. Write the one word, or return <remarks>."),
     Misread.REMARKS_REQUIRED: N_("Say why: return <remarks>."),
@@ -146,6 +156,9 @@ USAGES: dict[Verb, str] = {
     Talk.FILE: N_("file <number>"),
     Talk.CLASS: N_("class <class> <room>"),
     Talk.CASE: N_("case <file>"),
+    Talk.ANNOUNCE: N_("announce <to> by <date>: <words>"),
+    Talk.REPORT: N_("report <announcement>"),
+    CommandVerb.REMIND: VERBS[CommandVerb.REMIND],
     Talk.YES: N_("yes <code>"),
     Talk.NO: N_("no"),
     Talk.LANG: N_("lang en or lang ur"),

@@ -24,6 +24,8 @@ class Talk(StrEnum):
     FILE = "file"
     CLASS = "class"
     CASE = "case"
+    ANNOUNCE = "announce"
+    REPORT = "report"
     LANG = "lang"
     HELP = "help"
     YES = "yes"
@@ -44,6 +46,9 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     Talk.OPEN: ("open", "کھولیں", "لنک"),
     Talk.FILE: ("file", "attach", "فائل", "فائل میں لگائیں", "نتھی کریں"),
     Talk.CLASS: ("class", "درجہ", "درجہ بندی"),
+    CommandVerb.REMIND: ("remind", "یاد دہانی", "یاد دلائیں"),
+    Talk.ANNOUNCE: ("announce", "اعلان"),
+    Talk.REPORT: ("report", "رپورٹ"),
     Talk.CASE: ("case", "معاملہ", "کیس"),
     Talk.LANG: ("lang", "language", "زبان"),
     Talk.HELP: ("help", "?", "مدد"),
@@ -73,6 +78,9 @@ CLASS_WORDS = {
 # These may name a file by its number, which is free text; else the card says which file.
 OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE, Talk.FILE})
 
+# These may name an announcement, as `A7`.
+OF_AN_ANNOUNCEMENT = frozenset({CommandVerb.ACKNOWLEDGE, CommandVerb.REMIND, Talk.REPORT})
+
 # What e-Office takes as remarks, and room for the verb before them.
 MAX_REMARKS = 2000
 LONGEST = MAX_REMARKS + 200
@@ -85,6 +93,7 @@ class Misread(StrEnum):
     EXTRA_WORDS = "extra-words"
     REMARKS_REQUIRED = "remarks-required"
     POST_REQUIRED = "post-required"
+    ANNOUNCEMENT_REQUIRED = "announcement-required"
     LANGUAGE_REQUIRED = "language-required"
     CLASS_REQUIRED = "class-required"
     CODE_REQUIRED = "code-required"
@@ -99,7 +108,8 @@ class Said:
         verb: What is asked.
         card: The number after `#`, or None.
         words: Remarks of `return`, post of `forward`, `en`/`ur` of `lang`, code of `yes`, the
-            number of a file, class of `class` and, after a space, the room where one was named.
+            number of a file or of an announcement, what is announced, class of `class` and, after
+            a space, the room where one was named.
     """
 
     verb: Verb
@@ -176,6 +186,8 @@ def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
         return Misread.TOO_LONG
     if verb in OF_A_FILE:
         return Said(verb, card, rest)
+    if verb in OF_AN_ANNOUNCEMENT and re.fullmatch(r"a\d{1,9}", fold(rest)):
+        return Said(verb, card, fold(rest).upper())
     if verb not in _WORDS:
         # "approve it on Monday" is not an approval.
         return Misread.EXTRA_WORDS if rest else Said(verb, card)
@@ -215,6 +227,7 @@ def _code(rest: str) -> str:
 # Which commands take words, how they are read, and what is said when there are none.
 _WORDS: dict[Verb, tuple[Callable[[str], str], Misread]] = {
     CommandVerb.RETURN: (str.strip, Misread.REMARKS_REQUIRED),
+    Talk.ANNOUNCE: (str.strip, Misread.ANNOUNCEMENT_REQUIRED),
     CommandVerb.FORWARD: (_one_word, Misread.POST_REQUIRED),
     Talk.CLASS: (_class_and_room, Misread.CLASS_REQUIRED),
     Talk.LANG: (_language, Misread.LANGUAGE_REQUIRED),

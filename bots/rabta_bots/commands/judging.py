@@ -41,6 +41,13 @@ class Refusal(StrEnum):
     NO_LINK = "no-link"
     NO_DOCUMENT = "no-document"
     FILE_BELOW_ROOM = "file-below-room"
+    NOT_AN_ANNOUNCER = "not-an-announcer"
+    NO_SUCH_POST = "no-such-post"
+    DATE_PAST = "date-past"
+    NO_SUCH_ANNOUNCEMENT = "no-such-announcement"
+    ALREADY_ACKNOWLEDGED = "already-acknowledged"
+    NOTHING_TO_REMIND_OF = "nothing-to-remind-of"
+    REMINDED_JUST_NOW = "reminded-just-now"
 
 
 class ClassRefusal(StrEnum):

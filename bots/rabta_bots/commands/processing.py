@@ -11,7 +11,15 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from rabta_bots.commands import deciding, filing, gathering, papers, raising, talking
+from rabta_bots.commands import (
+    announcing,
+    deciding,
+    filing,
+    gathering,
+    papers,
+    raising,
+    talking,
+)
 from rabta_bots.commands.conversation import Conversation, Desk
 from rabta_bots.commands.finding import holds
 from rabta_bots.commands.grammar import Misread, Said, Talk, Verb
@@ -35,8 +43,12 @@ ANYWHERE: Mapping[Verb, Callable[[Conversation, Officer, Said], str]] = {
 # Taken in the room of a post, from whoever holds the post now.
 AT_A_DESK: Mapping[Verb, Callable[[Conversation, Desk, Said], str]] = {
     **dict.fromkeys(CommandVerb, deciding.decide),
-    Talk.YES: deciding.confirm,
-    Talk.NO: deciding.confirm,
+    CommandVerb.ACKNOWLEDGE: announcing.acknowledge,
+    CommandVerb.REMIND: announcing.remind_rest,
+    Talk.YES: announcing.confirm,
+    Talk.NO: announcing.confirm,
+    Talk.ANNOUNCE: announcing.announce,
+    Talk.REPORT: announcing.report,
     Talk.HISTORY: papers.history,
     Talk.OPEN: papers.open_link,
     Talk.CASE: gathering.open_case,

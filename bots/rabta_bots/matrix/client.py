@@ -15,6 +15,7 @@ from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.login import log_in
 from rabta_bots.matrix.media import EncryptedFile, Media
 from rabta_bots.matrix.pruning import Pruning
+from rabta_bots.matrix.receipts import readers
 from rabta_bots.matrix.received import Received, Undecryptable
 from rabta_bots.matrix.receiving import Receiving
 from rabta_bots.matrix.rooms import Rooms
@@ -273,6 +274,14 @@ class MatrixClient:
     async def leave_as_guest(self, room_id: str) -> bool:
         """Leave a room of other people's; False where it is ours, or a talk with one person."""
         return await self._started.rooms.leave_as_guest(room_id, self.user_id)
+
+    async def readers(self, room_id: str, event_id: str) -> dict[str, datetime]:
+        """Give who is seen to have read up to an event of the room or past it, and when.
+
+        Read receipts come in clear and nobody signs them: they are a hint and no evidence.
+        """
+        self._started  # noqa: B018 - it raises `not-started`
+        return await readers(self._wire, room_id, event_id)
 
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership (`join`, `invite`, `leave`, `ban`, `knock`)."""

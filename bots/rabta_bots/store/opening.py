@@ -23,7 +23,12 @@ from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.papers import paper_of
 from rabta_bots.store.files import note_file
 from rabta_bots.store.tables import (
+    alarms,
+    announcement_posts,
+    announcement_reads,
+    announcements,
     class_commands,
+    consultations,
     deadlines,
     digest_notes,
     document_notes,
@@ -32,6 +37,7 @@ from rabta_bots.store.tables import (
     filings,
     leases,
     metadata,
+    notices,
     papers,
     posts,
     room_members,
@@ -42,7 +48,7 @@ from rabta_bots.store.tables import (
 )
 from rabta_contract.event import Event
 
-VERSION = 7
+VERSION = 8
 T = TypeVar("T")
 
 
@@ -132,6 +138,18 @@ def _add_filings(connection: Connection) -> None:
     filings.create(connection)
 
 
+def _add_announcements_consultations_and_alarms(connection: Connection) -> None:
+    for table in (
+        announcements,
+        announcement_posts,
+        announcement_reads,
+        consultations,
+        notices,
+        alarms,
+    ):
+        table.create(connection)
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
@@ -140,6 +158,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     5: _add_papers_deadlines_and_digests,
     6: _add_documents,
     7: _add_filings,
+    8: _add_announcements_consultations_and_alarms,
 }
 
 # A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the

@@ -28,6 +28,10 @@ class SharedRoom:
             case RoomKind.SECTION:
                 org, _, section = self.address.about.partition("/")
                 return f"e-Office: {section} ({org})"
+            case RoomKind.ANNOUNCEMENTS if ":" not in self.address.about:
+                return f"e-Office: announcements {self.address.about}"
+            case RoomKind.OPERATORS:
+                return "e-Office: operators"
             case kind:
                 return f"e-Office: {kind.value} {self.number}"
 

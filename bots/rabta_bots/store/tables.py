@@ -415,6 +415,88 @@ class_commands = Table(
     Index(None, "state", "next_at"),
 )
 
+# What a post announces to others.
+# state: asked (waits for confirmation) -> open -> closed; asked -> cancelled | lapsed.
+# words are cleared once they stand in the room. due: by when it is acknowledged, if it must be.
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), nullable=False),
+    Column("person_id", String(128), nullable=False),
+    Column("matrix_user", String(255), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("room_class", String(32), nullable=False),
+    Column("words", Text),
+    Column("due", Instant),
+    Column("state", String(16), nullable=False),
+    Column("code", String(4)),
+    Column("confirm_until", Instant),
+    Column("asked_in", String(255), nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("room_id", String(255)),
+    Column("message_id", String(255)),
+    # When the next reminder is due, and when the posts were last told.
+    Column("remind_at", Instant),
+    Column("told_at", Instant),
+    Index(None, "state", "remind_at"),
+)
+
+# The posts that an announcement is for, and which of them acknowledged it.
+announcement_posts = Table(
+    "announcement_posts",
+    metadata,
+    Column("number", Serial, ForeignKey("announcements.number"), primary_key=True),
+    Column("post_id", String(128), ForeignKey("posts.post_id"), primary_key=True),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", String(128)),
+)
+
+# Who is seen to have read it: by the word of the homeserver, which nobody signed.
+announcement_reads = Table(
+    "announcement_reads",
+    metadata,
+    Column("number", Serial, ForeignKey("announcements.number"), primary_key=True),
+    Column("user_id", String(255), primary_key=True),
+    Column("read_at", Instant, nullable=False),
+)
+
+# A room asked for with a post of another organisation; each side must say yes.
+# state: asked -> accepted | declined | lapsed.
+consultations = Table(
+    "consultations",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    Column("file_id", String(128), nullable=False),
+    Column("from_post", String(128), ForeignKey("posts.post_id"), nullable=False),
+    Column("to_post", String(128), ForeignKey("posts.post_id"), nullable=False),
+    Column("room_class", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_by", String(128), nullable=False),
+    Column("answered_by", String(128)),
+    Column("made_at", Instant, nullable=False),
+    UniqueConstraint("file_id", "from_post", "to_post", "room_class"),
+)
+
+# Messages of the bridge that stand for an announcement (A) or a consultation (C), so that a reply
+# to one names it.
+notices = Table(
+    "notices",
+    metadata,
+    Column("message_id", String(255), primary_key=True),
+    Column("room_id", String(255), nullable=False),
+    Column("about", String(16), nullable=False),
+)
+
+# What an operator was told of, until it is over; level rises with how bad it is.
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("level", BigInteger, nullable=False),
+    Column("raised_at", Instant, nullable=False),
+)
+
 # Who did what, with a stable reason code and never any content.
 audit = Table(
     "audit",
