@@ -23,10 +23,12 @@ from rabta_contract import (
     clean_text,
 )
 from rabta_contract.document import DocumentOffer, DocumentResult
-from rabta_eoffice import acts, outbox, records, telling
+from rabta_contract.parsing import event_of
+from rabta_eoffice import acts, entries, outbox, records, telling
 from rabta_eoffice.acts import Act, Verb
 from rabta_eoffice.clock import Clock
 from rabta_eoffice.documents import TOLD_AT_MOST, KeptDocument, NewDocument, attach, documents_of
+from rabta_eoffice.entries import Entry
 from rabta_eoffice.rules import Actor, CaseFile, Channel, Reason, Refused, Step
 from rabta_eoffice.tables import commands
 
@@ -226,6 +228,41 @@ class Desk:
             )
         self.on_told()
         return answered
+
+    def enter(self, actor: tuple[str, str], entry: Entry) -> Event | Refused:
+        """Make an entry in a register, as (person id, post id); gives the event that tells it.
+
+        Raises:
+            ContractError: The entry does not make an event of the contract; nothing is changed.
+        """
+        person_id, post_id = actor
+        now = self.clock()
+        with self.engine.begin() as connection:
+            known = self._actor(connection, person_id, post_id, now)
+            file = records.find_file(connection, entry.file_id) if entry.file_id else None
+            posts = records.all_posts(connection)
+            after = entries.judge(file, known, entry)
+            if isinstance(after, Refused):
+                return after
+            if entry.to_post is not None and entry.to_post not in posts:
+                return Refused(Reason.UNKNOWN_POST, "no such post to send it to")
+            if after is not None:
+                records.save_file(connection, after)
+            name = records.names(connection).get(person_id, (None, None))[0]
+            party = telling.actor_of(
+                posts[post_id], person_id, name, known.charge or ChargeKind.REGULAR
+            )
+
+            def event(envelope: telling.Envelope) -> Event:
+                data = entries.told(
+                    entry, after, actor=party, posts=posts, public_url=self._public_url
+                )
+                made = envelope.around(entry.kind, entries.subject_of(entry), data)
+                return event_of(made.document())
+
+            told = self.tell(connection, now, event)
+        self.on_told()
+        return told
 
     def heartbeat(self) -> Event:
         """Tell that the source lives."""

@@ -213,6 +213,7 @@ def _post(row: Row[Any]) -> Post:
         wing=row.wing,
         section=row.section,
         bps=row.bps,
+        reports_to=row.reports_to,
     )
 
 

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NOT_ESTABLISHMENT = "not-establishment"
     CHARGE_OVERLAPS = "charge-overlaps"
     CHARGE_ENDED = "charge-ended"
+    WRONG_STATUS = "wrong-status"
     TOO_LARGE = CommandReason.TOO_LARGE.value
     MALFORMED = "malformed"
 

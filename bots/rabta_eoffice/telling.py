@@ -96,7 +96,7 @@ def of_step(
         actor=actor,
         classification=file.grade,
         priority=file.priority,
-        file=_file(file),
+        file=file_told(file),
         movement=movement,
         decision=decision,
         documents=tuple(documents) if content and kind in _CARRYING and documents else None,
@@ -128,7 +128,8 @@ def heartbeat(envelope: Envelope) -> Event:
     return envelope.around(EventType.SOURCE_HEARTBEAT, f"source/{envelope.org}", data)
 
 
-def _file(file: CaseFile) -> File:
+def file_told(file: CaseFile) -> File:
+    """The file as an event tells of it."""
     return File(
         file_id=file.file_id,
         file_no=file.file_no,

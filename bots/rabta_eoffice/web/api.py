@@ -5,7 +5,7 @@ the person whose session token (`POST /api/session`) is the bearer.
 """
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from rabta_contract import (
     ChargeKind,
     ContractError,
+    Deadline,
+    EventType,
     Grade,
     Priority,
     Purpose,
@@ -20,12 +22,14 @@ from rabta_contract import (
     error_body,
 )
 from rabta_contract.answers import CommandReason
+from rabta_contract.event import Dispatch, Draft, Receipt
 from rabta_contract.parsing import model_faults
 from rabta_contract.wire_json import read
 from rabta_eoffice import records, tables
 from rabta_eoffice.acts import Act, Verb
 from rabta_eoffice.desk import NewFile
 from rabta_eoffice.documents import KeptDocument, documents_of
+from rabta_eoffice.entries import Entry
 from rabta_eoffice.records import HeldCharge
 from rabta_eoffice.rules import CaseFile, Reason, Refused
 from rabta_eoffice.sessions import TooManyAttemptsError
@@ -45,6 +49,7 @@ _STATUS = {
     Reason.NOT_ESTABLISHMENT: 403,
     Reason.CHARGE_OVERLAPS: 409,
     Reason.CHARGE_ENDED: 409,
+    Reason.WRONG_STATUS: 409,
 }
 
 
@@ -90,6 +95,25 @@ class _Assume(_Body):
     order_no: str | None = None
 
 
+class _Entry(_Body):
+    post_id: str
+    type: str
+    file_id: str | None = None
+    to_post: str | None = None
+    purpose: Purpose = Purpose.FORWARD
+    remarks: Annotated[str, Field(max_length=2000)] | None = None
+    classification: Grade | None = None
+    priority: Priority | None = None
+    part: str | None = None
+    volume: str | None = None
+    linked: tuple[str, ...] | None = None
+    record_category: Literal["A", "B", "C", "D"] | None = None
+    receipt: Receipt | None = None
+    draft: Draft | None = None
+    dispatch: Dispatch | None = None
+    deadline: Deadline | None = None
+
+
 class _Relinquish(_Body):
     by_post: str
 
@@ -107,6 +131,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/files", open_file),
         web.post("/api/files/{file_id}/documents", attach_document),
         web.post("/api/files/{file_id}/{verb}", act_on_file),
+        web.post("/api/entries", enter),
         web.get("/api/charges", show_charges),
         web.post("/api/charges", assume),
         web.post("/api/charges/{charge_id:[0-9]{1,9}}/relinquish", relinquish),
@@ -185,6 +210,29 @@ async def attach_document(request: web.Request) -> web.Response:
     if isinstance(done, Refused):
         return refusal(status_of(done.reason), done.reason, done.detail)
     return web.json_response(_document(done), status=201)
+
+
+async def enter(request: web.Request) -> web.Response:
+    """Make an entry in a register: a receipt, a draft, a dispatch, the life of a file."""
+    office = request.app[OFFICE]
+    person = await _person(request)
+    wanted = await _body(request, _Entry)
+    kind = f"eoffice.{wanted.type}.v1"
+    if kind not in set(EventType):
+        return refusal(404, "unknown-type", "write it as draft.submitted")
+    given = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+    about = {name: value for name, value in given.items() if name in _ENTRY_FIELDS}
+    entry = Entry(kind=EventType(kind), grade=wanted.classification, **about)
+    try:
+        told = await asyncio.to_thread(office.desk.enter, (person, wanted.post_id), entry)
+    except ContractError as error:
+        return refusal(400, Reason.MALFORMED, error.detail)
+    if isinstance(told, Refused):
+        return refusal(status_of(told.reason), told.reason, told.detail)
+    return web.json_response({"event_id": told.id, "sequence": told.sequence}, status=201)
+
+
+_ENTRY_FIELDS = frozenset(Entry.__slots__) - {"kind", "grade"}
 
 
 async def show_charges(request: web.Request) -> web.Response:
