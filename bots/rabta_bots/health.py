@@ -4,11 +4,16 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 
 from rabta_bots.metrics import Metrics
 
+log = structlog.get_logger("rabta.bridge.health")
+
+STORE_UNREACHABLE = "store-unreachable"
 Report = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -18,23 +23,32 @@ def add_health(app: web.Application, report: Report, metrics: Metrics) -> None:
     Args:
         app: Gets the routes.
         metrics: What `/metrics` shows.
-        report: Gives `ready` and the counts; it may fail, and then the bridge is not ready.
+        report: Gives `ready` and the counts; where the store fails it, the bridge is not ready.
     """
+
+    async def told_now() -> dict[str, Any]:
+        try:
+            return await report()
+        except SQLAlchemyError as error:
+            log.warning("store-failed", error=type(error).__name__)
+            return {"ready": False, "reason": STORE_UNREACHABLE}
 
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
     async def ready(_: web.Request) -> web.Response:
-        told = await report()
+        told = await told_now()
         status = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
         return web.json_response(told, status=status)
 
     async def measured(_: web.Request) -> web.Response:
-        told = await report()
-        metrics.waiting.set(told.get("waiting", 0))
-        metrics.dead.labels(kind="message").set(told.get("messages_dead", 0))
-        metrics.dead.labels(kind="command").set(told.get("commands_dead", 0))
-        metrics.standby.set(int(told.get("standby", False)))
+        told = await told_now()
+        if "reason" not in told:
+            # While the store cannot be asked, the last numbers stand.
+            metrics.waiting.set(told.get("waiting", 0))
+            metrics.dead.labels(kind="message").set(told.get("messages_dead", 0))
+            metrics.dead.labels(kind="command").set(told.get("commands_dead", 0))
+            metrics.standby.set(int(told.get("standby", False)))
         return web.Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

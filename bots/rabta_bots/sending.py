@@ -65,7 +65,7 @@ class Sender:
         self._polls = polls
 
     async def send_due(self) -> int:
-        """Try every row that is due once; gives how many were sent."""
+        """Try every row that is due once; gives how many need not be tried again."""
         now = self._clock()
         rows = await in_store(self._engine, lambda connection: outbox.due(connection, now))
         return sum(await asyncio.gather(*(self._send(row) for row in rows)))
@@ -84,8 +84,7 @@ class Sender:
                     await self._take_back(row, judged)
                     return True
                 if not isinstance(judged, Composed):
-                    await self._settle(row, judged)
-                    return False
+                    return await self._settle(row, judged)
                 composed = judged
                 fixed = await self._fix(row, composed)
                 if fixed is None:
@@ -99,8 +98,7 @@ class Sender:
                 room_id, content, txn_id=txn_id, event_type=event_type
             )
         except MatrixError as error:
-            await self._settle(row, after_matrix_error(error, row.attempts, self._clock()))
-            return False
+            return await self._settle(row, after_matrix_error(error, row.attempts, self._clock()))
         await self._sent(row, room_id, message_id, content)
         return True
 
@@ -217,7 +215,8 @@ class Sender:
             self._metrics.delay.observe((now - made_at).total_seconds())
         self._metrics.messages.labels(part=row.part, result="sent").inc()
 
-    async def _settle(self, row: Row[Any], decision: Again | Permanent) -> None:
+    async def _settle(self, row: Row[Any], decision: Again | Permanent) -> bool:
+        """Note what was decided; True when the next of the stream can go at once."""
         now = self._clock()
 
         def note(connection: Connection) -> None:
@@ -255,6 +254,7 @@ class Sender:
             part=row.part,
             card=row.card_id,
         )
+        return not again
 
 
 def _composed(

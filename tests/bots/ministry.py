@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -208,14 +208,17 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    ministry: Ministry, chat: Recorder | None = None, **changes: Any
+    ministry: Ministry,
+    chat: Recorder | None = None,
+    codes: Iterable[str] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Running]:
     """A whole bridge on a free port, with a recorder at the Matrix port."""
     settings = ministry.settings(**changes)
     engine = open_store(settings.database.full_url(), ministry.hands)
     chat = chat or Recorder()
-    codes = (f"{number:04d}" for number in range(1000, 9999))
-    bridge = Bridge(settings, engine, chat, clock=ministry.hands, make_code=lambda: next(codes))
+    made = iter(codes or (f"{number:04d}" for number in range(1000, 9999)))
+    bridge = Bridge(settings, engine, chat, clock=ministry.hands, make_code=lambda: next(made))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(bridge.run(listening.set_result))
     done, _ = await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)

@@ -22,7 +22,7 @@ from sqlalchemy import select
 from rabta_bots.charges import Charge, holder
 from rabta_bots.matrix import MatrixError
 from rabta_bots.retrying import LONGEST, Again, Permanent, after_matrix_error, backoff
-from rabta_bots.store.tables import audit, cards, outbox
+from rabta_bots.store.tables import audit, cards, commands, outbox
 
 DAY = timedelta(days=1)
 PUT_UP_UR = "آپ کو پیش کی گئی مسل"
@@ -374,6 +374,42 @@ async def test_two_pending_cards_are_told_apart_by_number(
         assert "ہاں 1001" in await ask("منظور #1")
         bridge.hands.advance(minutes=11)
         assert "[confirmation-expired]" in await ask("ہاں ۱۰۰۱")
+
+
+async def test_a_code_names_one_of_the_questions_that_are_open_in_the_room(
+    ministry: Ministry, telling: Telling, eventually: Any
+) -> None:
+    async with running(ministry, codes=("1111", "1111", "2222")) as bridge:
+        await deliver_all(
+            bridge,
+            telling.charge("ITT-DS-ADMN", "p-2"),
+            telling.marked(file_id="ITT-1"),
+            telling.marked(file_id="ITT-2"),
+        )
+        await eventually(lambda: len(bridge.chat.cards()) == 2)
+        room = bridge.chat.cards()[0].room_id
+        questions = []
+        for text in ("approve #1", "approve #2"):
+            said = bridge.chat.write(BILAL, room, text)
+            questions.append((await eventually(lambda said=said: bridge.chat.answer_to(said))).body)
+        assert ["yes 1111" in question for question in questions] == [True, False]
+        said = bridge.chat.write(BILAL, room, "yes 1111")
+        await eventually(lambda: bridge.chat.answer_to(said))
+        with bridge.engine.begin() as connection:
+            query = select(commands.c.card_id).where(commands.c.state == "queued")
+            assert list(connection.execute(query).scalars()) == [1]
+
+
+async def test_cards_that_were_overtaken_keep_no_later_one_waiting(
+    ministry: Ministry, telling: Telling, eventually: Any
+) -> None:
+    chat = Recorder(start_failures=[MatrixError("homeserver-unreachable", permanent=False)])
+    async with running(ministry, chat, poll_interval_seconds=60) as bridge:
+        await deliver_all(bridge, telling.charge("ITT-DS-ADMN", "p-2"))
+        # All come, and each overtakes the one before, while the homeserver is away.
+        await deliver_all(bridge, *(telling.marked(movement_no=number) for number in range(1, 11)))
+        cards = await eventually(chat.cards, what="the last card")
+        assert ["Movement: \u206810\u2069" in card.body for card in cards] == [True]
 
 
 async def test_three_wrong_codes_end_the_question(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ministry import Hands, Ministry, running, secret_file
 from recorder import Recorder
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from rabta_bots.addresses import RoomKind
 from rabta_bots.commands.answers import REFUSALS
@@ -119,6 +119,21 @@ async def test_a_taken_port_is_told_in_words(ministry: Ministry) -> None:
             async with running(ministry, listen={"host": "127.0.0.1", "port": port}):
                 pass
     assert "choose another" in str(caught.value)
+
+
+async def test_a_bridge_whose_store_fails_says_that_it_is_not_ready(ministry: Ministry) -> None:
+    async with running(ministry) as bridge:
+        with bridge.engine.begin() as connection:
+            connection.execute(text("ALTER TABLE commands RENAME TO gone"))
+        try:
+            async with bridge.session.get(f"{bridge.url}/health/ready") as answer:
+                told = (answer.status, await answer.json())
+            async with bridge.session.get(f"{bridge.url}/metrics") as answer:
+                assert answer.status == 200
+        finally:
+            with bridge.engine.begin() as connection:
+                connection.execute(text("ALTER TABLE gone RENAME TO commands"))
+        assert told == (503, {"ready": False, "reason": "store-unreachable"})
 
 
 async def test_a_replaced_policy_is_taken_and_a_lower_serial_is_refused(

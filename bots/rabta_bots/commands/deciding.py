@@ -12,7 +12,7 @@ from rabta_bots.commands.grammar import Said, Talk
 from rabta_bots.commands.judging import Refusal, judge_command, needs_confirmation
 from rabta_bots.names import command_id
 from rabta_bots.officers import Officer
-from rabta_bots.store.commands import ASKED, add_command
+from rabta_bots.store.commands import ASKED, add_command, asked_of
 from rabta_contract.vocabulary import CommandVerb
 
 # A command that e-Office could not take for this long is reported as not delivered.
@@ -52,6 +52,15 @@ def decide(talk: Conversation, desk: Desk, said: Said) -> str:
     return "queued"
 
 
+def _code(talk: Conversation, officer: Officer) -> str:
+    """A code that no other open question in the room has: `yes <code>` names one alone."""
+    asked = asked_of(talk.connection, talk.received.room_id, officer.person_id)
+    taken = {row.code for row in asked}
+    while (code := talk.make_code()) in taken:
+        pass
+    return code
+
+
 def _keep(
     talk: Conversation,
     verb: CommandVerb,
@@ -63,7 +72,7 @@ def _keep(
 ) -> str:
     """Keep the command and, where it needs one, put the question; gives the command's id."""
     received, now, card = talk.received, talk.now, found.row
-    code = talk.make_code() if asks else None
+    code = _code(talk, officer) if asks else None
     key = command_id(card.card_id, card.event_id, received.event_id)
     to_post = words if verb is CommandVerb.FORWARD else None
     add_command(
