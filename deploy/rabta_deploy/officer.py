@@ -235,14 +235,46 @@ class Officer:
         """Invite a user."""
         await self.call("invite", room=room, user=user)
 
+    async def history(
+        self, room: str, *, until: str | None = None, within_s: float = _DEFAULT_S
+    ) -> list[Message]:
+        """Every message from the newest back to the event `until`, or to the room's beginning.
+
+        Oldest first, `until` left out; edits are messages of their own, with the event id they
+        replace in `replaces`. Read from the server, so nothing that a sync skipped is missing.
+        """
+        found = await self.call("history", room=room, until=until, within_s=within_s)
+        return list(found["messages"])
+
     async def send(self, room: str, body: str, *, reply_to: str | None = None) -> str:
         """Send a text, encrypted where the room is. Returns the event id."""
         sent = await self.call("send", room=room, body=body, reply_to=reply_to)
         return str(sent["event_id"])
 
-    async def send_event(self, room: str, event_type: str, content: Mapping[str, Any]) -> str:
-        """Send any event; all but reactions are encrypted where the room is."""
-        sent = await self.call("send_event", room=room, type=event_type, content=dict(content))
+    async def send_event(
+        self,
+        room: str,
+        event_type: str,
+        content: Mapping[str, Any],
+        *,
+        persist_s: float | None = None,
+    ) -> str:
+        """Send any event; all but reactions are encrypted where the room is.
+
+        Args:
+            room: Room id.
+            event_type: Its type.
+            content: Its content.
+            persist_s: For so many seconds what could not be sent is sent again, as the same event.
+        """
+        sent = await self.call(
+            "send_event",
+            room=room,
+            type=event_type,
+            content=dict(content),
+            persist=persist_s,
+            within_s=max(persist_s or 0, _DEFAULT_S),
+        )
         return str(sent["event_id"])
 
     async def send_file(self, room: str, name: str, media_type: str, body: bytes) -> str:

@@ -1,7 +1,7 @@
 // What an officer may believe of a room's messages: decrypted, edited, with their warnings.
 // An edit counts only if it is as trustworthy as what it replaces: same sender, same type, and
 // encrypted if the original was, else the homeserver could put words into an officer's card.
-import { EventStatus } from "matrix-js-sdk";
+import { Direction, EventStatus, MatrixEvent } from "matrix-js-sdk";
 import {
   EventShieldColour,
   EventShieldReason,
@@ -22,6 +22,28 @@ export async function roomMessages(client, room) {
   await Promise.all(events.map((event) => client.decryptEventIfNeeded(event).catch(() => {})));
   const readings = await Promise.all(events.map((event) => reading(client, event)));
   return withEdits(readings.filter((message) => isMessage(message.type)));
+}
+
+const PAGE = 100;
+
+/**
+ * The messages of a room from the newest back to the event `until`, which is left out, or to its
+ * beginning; oldest first, edits as messages of their own. Read page by page from the server, so
+ * nothing that a limited sync skipped is missing.
+ */
+export async function roomHistory(client, roomId, until) {
+  const events = [];
+  for (let from = null; ;) {
+    const page = await client.createMessagesRequest(roomId, from, PAGE, Direction.Backward);
+    const known = page.chunk.findIndex((event) => event.event_id === until);
+    events.push(...(known < 0 ? page.chunk : page.chunk.slice(0, known)));
+    if (known >= 0 || !page.end || page.chunk.length === 0) break;
+    from = page.end;
+  }
+  const found = events.reverse().map((event) => new MatrixEvent(event));
+  await Promise.all(found.map((event) => client.decryptEventIfNeeded(event).catch(() => {})));
+  const readings = await Promise.all(found.map((event) => reading(client, event)));
+  return readings.filter((message) => isMessage(message.type));
 }
 
 /** One event as a plain value, before edits are applied. */

@@ -1,18 +1,19 @@
 // The commands of the headless officer. Arguments and results are plain JSON values.
-import { EventType, KnownMembership } from "matrix-js-sdk";
+import { EventType, KnownMembership, SyncState } from "matrix-js-sdk";
 import { download, sha256, upload } from "./attachments.mjs";
 import { RecoveryKeys, createIdentity, deviceSigned, unlock } from "./identity.mjs";
-import { roomMessages } from "./messages.mjs";
+import { roomHistory, roomMessages } from "./messages.mjs";
 import { Refusal } from "./refusal.mjs";
 import { openSession, signIn, signOut } from "./session.mjs";
 import { until } from "./waiting.mjs";
 
 const DEFAULT_TIMEOUT_S = 30;
+const AGAIN_MS = 500;
 const POLL_RESPONSE = "org.matrix.msc3381.poll.response";
 
 export class Officer {
   static COMMANDS = new Set(
-    "login status rooms members join leave create_room invite send send_event send_file open_file vote messages wait_message wait_room logout close".split(
+    "login status rooms members join leave create_room invite send send_event send_file open_file vote messages history wait_message wait_room logout close".split(
       " ",
     ),
   );
@@ -136,14 +137,29 @@ export class Officer {
     });
   }
 
-  /** {room, type, content}: any event, encrypted where the room is (reactions never are). */
-  async send_event({ room, type, content }) {
-    const { event_id: eventId } = await this.#signedIn.sendEvent(
-      this.#room(room).roomId,
-      type,
-      content,
-    );
-    return { event_id: eventId };
+  /**
+   * {room, type, content, persist?}: any event, encrypted where the room is (reactions never are).
+   * With `persist`, seconds, one that could not be sent is sent again, as the same event.
+   */
+  async send_event({ room, type, content, persist = 0 }) {
+    const client = this.#signedIn;
+    const joined = this.#room(room);
+    const txn = client.makeTxnId();
+    const deadline = performance.now() + persist * 1000;
+    for (let again = null; ;) {
+      try {
+        const sent = again
+          ? await client.resendEvent(again, joined)
+          : await client.sendEvent(joined.roomId, type, content, txn);
+        return { event_id: sent.event_id };
+      } catch (error) {
+        again = joined.getEventForTxnId(txn) ?? again;
+        // Its own echo may have come before the answer did not.
+        if (again?.getId()?.startsWith("$")) return { event_id: again.getId() };
+        if (!again || performance.now() >= deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
   }
 
   /** {room, name, media_type, base64}: an encrypted attachment. */
@@ -192,6 +208,17 @@ export class Officer {
   async messages({ room, limit = 50 }) {
     const messages = await roomMessages(this.#signedIn, this.#room(room));
     return { messages: messages.slice(-limit) };
+  }
+
+  /**
+   * {room, until?}: every message from the newest back to the event `until` or the beginning,
+   * oldest first, edits as messages of their own, whatever the last syncs left out.
+   */
+  async history({ room, until: last }) {
+    const client = this.#signedIn;
+    // A person who opens a room while the client waits for the server has it try at once.
+    if (client.getSyncState() !== SyncState.Syncing) client.retryImmediately();
+    return { messages: await roomHistory(client, room, last) };
   }
 
   /**
