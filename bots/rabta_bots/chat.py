@@ -51,10 +51,11 @@ class Chat(Protocol):
         room_class: str,
         direct: bool = False,
         talk: bool = True,
+        key: str | None = None,
     ) -> str:
         """Create an encrypted room into which only we invite; gives its id.
 
-        Without `talk` only we write in it.
+        Without `talk` only we write in it. The same `key` gives the same room.
         """
 
     async def send(

@@ -1,4 +1,4 @@
-"""Derives ids that must be the same at every repeat: transaction ids and command ids. Pure."""
+"""Derives ids that must be the same at every repeat: transaction ids, command ids, keys. Pure."""
 
 import base64
 import hashlib
@@ -18,6 +18,11 @@ def transaction_id(event_id: str, room_id: str, part: str) -> str:
 def command_id(card_id: int, event_id: str, matrix_event_id: str) -> str:
     """The idempotency key of one command: of this card, this event, this message of the officer."""
     return f"rc-{_short(f'{card_id}|{event_id}|{matrix_event_id}')}"[:40]
+
+
+def room_key(post_id: str, room_class: str) -> str:
+    """By which a post's room is found again when its making was not remembered."""
+    return f"rr-{_short(f'{post_id}|{room_class}')}"[:40]
 
 
 def _short(text: str) -> str:

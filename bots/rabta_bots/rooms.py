@@ -12,6 +12,7 @@ from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.directory import Directory
 from rabta_bots.matrix import MatrixError
+from rabta_bots.names import room_key
 from rabta_bots.officers import holder_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import expire_cards, hand_over
@@ -101,6 +102,7 @@ class PostRooms:
             topic=f"e-Office, {post_id}, {room_class}",
             invite=[holder],
             room_class=room_class,
+            key=room_key(post_id, room_class),
         )
         now = self._clock()
         room = PostRoom(post_id, room_class, room_id, holder)

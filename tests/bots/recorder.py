@@ -116,6 +116,7 @@ class Recorder:
         room_class: str,
         direct: bool = False,
         talk: bool = True,
+        key: str | None = None,
     ) -> str:
         room_id = f"!room{next(self._numbers)}:itt.gov.test"
         self.rooms[room_id] = {self.user_id: "join", **dict.fromkeys(invite, "invite")}

@@ -98,7 +98,7 @@ class MatrixClient:
     async def _build(self, state: CryptoState, identity: OwnIdentity) -> _Parts:
         wire = self._wire
         trust = Trust(state, wire)
-        rooms = Rooms(state.store, wire)
+        rooms = Rooms(state.store, wire, state.user_id)
         sharing = Sharing(state, trust, wire)
         sending = Sending(state, trust, sharing, rooms, wire)
         receiving = Receiving(state, trust)
@@ -183,13 +183,30 @@ class MatrixClient:
         room_class: str,
         direct: bool = False,
         talk: bool = True,
+        key: str | None = None,
     ) -> str:
         """Create a private room, encrypted and labelled from its first event; give its id.
 
-        Only we invite into it; without `talk` only we write in it.
+        Only we invite into it.
+
+        Args:
+            name: Of the room, in clear.
+            topic: Of the room, in clear.
+            invite: User ids.
+            room_class: Its label.
+            direct: Whether it is a talk with one person.
+            talk: Without it only we write in the room.
+            key: What it is made for, in at most 64 letters, in clear: a repeat with the same key
+                gives the room that was made before, also when its making was not remembered.
         """
         return await self._started.rooms.create(
-            name=name, topic=topic, invite=invite, room_class=room_class, direct=direct, talk=talk
+            name=name,
+            topic=topic,
+            invite=invite,
+            room_class=room_class,
+            direct=direct,
+            talk=talk,
+            key=key,
         )
 
     async def send(

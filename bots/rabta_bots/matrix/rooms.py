@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from rabta_bots.matrix import roomstate
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_event_id, is_room_id, objects
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.store import CryptoStore
 from rabta_bots.matrix.wire import RefusedError, Wire
+
+_log = structlog.get_logger(__name__)
 
 ROOM_CLASS = "org.rabta.room.class"
 """The label of a room, in `m.room.create` and as a state event; the door reads it."""
@@ -25,10 +29,12 @@ class Rooms:
     Args:
         store: The rows.
         wire: The homeserver.
+        user_id: Our account.
     """
 
-    def __init__(self, store: CryptoStore, wire: Wire) -> None:
+    def __init__(self, store: CryptoStore, wire: Wire, user_id: str) -> None:
         self._store = store
+        self._user_id = user_id
         self._wire = wire
 
     async def create(
@@ -40,12 +46,18 @@ class Rooms:
         room_class: str,
         direct: bool,
         talk: bool,
+        key: str | None,
     ) -> str:
-        """Create a private room that is encrypted from its first event.
+        """Create a private room that is encrypted from its first event; see `MatrixClient`.
 
         Only we invite into it; without `talk` only we write in it.
         """
+        if key is not None and (made := await self._made_before(key)) is not None:
+            for user_id in invite:
+                await self.invite(made, user_id)
+            return made
         label = {"class": room_class}
+        marks = [] if key is None else [(roomstate.ROOM_KEY, {"key": key})]
         silent = {} if talk else {"events_default": OURS}
         answer = await self._wire.call(
             "POST",
@@ -60,12 +72,12 @@ class Rooms:
                 "creation_content": {ROOM_CLASS: label},
                 "power_level_content_override": {"invite": OURS, **silent},
                 "initial_state": [
-                    {
-                        "type": "m.room.encryption",
-                        "state_key": "",
-                        "content": {"algorithm": MEGOLM},
-                    },
-                    {"type": ROOM_CLASS, "state_key": "", "content": label},
+                    {"type": event_type, "state_key": "", "content": content}
+                    for event_type, content in (
+                        ("m.room.encryption", {"algorithm": MEGOLM}),
+                        (ROOM_CLASS, label),
+                        *marks,
+                    )
                 ],
             },
         )
@@ -74,6 +86,21 @@ class Rooms:
             raise MatrixError("homeserver-failed", "no room id", permanent=False)
         await self._learn(room_id)
         return room_id
+
+    async def _made_before(self, key: str) -> str | None:
+        """Give the room that was made for the key and not remembered: we died, or heard nothing."""
+        answer = await self._wire.call("GET", "joined_rooms")
+        joined = answer.get("joined_rooms")
+        for room_id in joined if isinstance(joined, list) else []:
+            with self._store.transaction() as connection:
+                known = roomstate.is_known(connection, room_id)
+            if not known and is_room_id(room_id):
+                await self._learn(room_id)
+        with self._store.transaction() as connection:
+            found = roomstate.made_for(connection, key, self._user_id)
+        if found is not None:
+            _log.warning("room-found-again", room_id=found)
+        return found
 
     async def require_encrypted(self, room_id: str) -> None:
         """Make sure that we are in the room, know its members, and that it is encrypted.

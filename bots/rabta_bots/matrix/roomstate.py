@@ -16,8 +16,12 @@ from rabta_bots.matrix.grammar import is_user_id, mapping
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.rows import put, put_new
 
+ROOM_KEY = "org.rabta.room.key"
+"""What a room of ours was made for: found again when its making was not remembered."""
+
 _MEMBERSHIPS = frozenset({"join", "invite", "leave", "ban", "knock"})
 _VISIBILITIES = frozenset({"world_readable", "shared", "invited", "joined"})
+_LONGEST_KEY = 64
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_MESSAGES = 100
 _TEN_YEARS_MS = 315_360_000_000
@@ -49,9 +53,30 @@ def take_state(connection: Connection, room_id: str, events: Iterable[Mapping[st
             case "m.room.history_visibility", "":
                 if content.get("history_visibility") in _VISIBILITIES:
                     _set(connection, room_id, history_visibility=content["history_visibility"])
+            case "org.rabta.room.key", "":
+                _take_key(connection, room_id, event.get("sender"), content.get("key"))
             case _:
                 pass
+
     set_memberships(connection, room_id, members)
+
+
+def _take_key(connection: Connection, room_id: str, maker: object, key: object) -> None:
+    if is_user_id(maker) and isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY:
+        row = {"room_id": room_id, "key": key, "maker": maker}
+        put(connection, tables.made_room, [row])
+
+
+def made_for(connection: Connection, key: str, maker: str) -> str | None:
+    """Give the room that `maker` made for a key, if we are in it."""
+    made, room = tables.made_room, tables.room
+    return connection.execute(
+        select(made.c.room_id)
+        .join(room, room.c.room_id == made.c.room_id)
+        .where(made.c.key == key, made.c.maker == maker, room.c.joined)
+        .order_by(made.c.room_id)
+        .limit(1)
+    ).scalar()
 
 
 def set_memberships(connection: Connection, room_id: str, members: Mapping[str, str]) -> None:

@@ -139,6 +139,15 @@ member = Table(
     Column("membership", String(16), nullable=False),
 )
 
+made_room = Table(
+    "matrix_made_room",
+    metadata,
+    Column("room_id", Text, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("maker", Text, nullable=False),  # who wrote the key into the room's state
+    Index("matrix_made_room_key", "key"),
+)
+
 invite = Table(
     "matrix_invite",
     metadata,

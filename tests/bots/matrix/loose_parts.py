@@ -83,7 +83,7 @@ class Parts:
         self.state = CryptoState(self.store, self.user_id, self.device_id)
         self.wire = Wire(url)
         self.trust = Trust(self.state, self.wire)
-        self.rooms = Rooms(self.store, self.wire)
+        self.rooms = Rooms(self.store, self.wire, self.user_id)
         self.sharing = Sharing(self.state, self.trust, self.wire)
         self.sending = Sending(self.state, self.trust, self.sharing, self.rooms, self.wire)
         self.receiving = Receiving(self.state, self.trust)

@@ -423,3 +423,43 @@ async def test_the_homeserver_stores_ciphertext_only(
     stored = [path for path in directory.rglob("homeserver.*") if path.is_file()]
     assert len(stored) >= 2
     assert not [path for path in stored if b"Grant of quarters" in path.read_bytes()]
+
+
+async def test_a_room_whose_making_was_not_remembered_is_found_and_not_made_again(
+    settings: MatrixSettings, engine: Engine, run: Make, officer: Make
+) -> None:
+    person = await officer()
+    allowed = settings.model_copy(update={"allowed_inviters": (":itt.gov.test",)})
+    wanted = {"name": "Post", "topic": "Inbox", "room_class": "restricted"}
+    first = await run(allowed, engine)
+    room_id = await first.client.create_room(**wanted, invite=[], key="post-1")
+    # Somebody else's room that says to have been made for a post is not taken for ours.
+    trap = await person.call(
+        "POST",
+        "createRoom",
+        {
+            "invite": [first.client.user_id],
+            "initial_state": [
+                {"type": "org.rabta.room.key", "state_key": "", "content": {"key": "post-2"}}
+            ],
+        },
+    )
+    await first.stop()
+    # We died, or the homeserver's answer was lost on its way: nothing of the room is known.
+    with engine.begin() as connection:
+        for table in (tables.made_room, tables.member, tables.room):
+            connection.execute(table.delete())
+    bridge = (await run(allowed, engine)).client
+    await person.sync()
+    assert trap["room_id"] in (await _joined(bridge))
+    invite = [person.user_id]
+    assert await bridge.create_room(**wanted, invite=invite, key="post-1") == room_id
+    assert (await bridge.members(room_id))[person.user_id] == "invite"
+    other = await bridge.create_room(**wanted, invite=invite, key="post-2")
+    assert other not in (room_id, trap["room_id"])
+    assert await bridge.create_room(**wanted, invite=invite, key="post-2") == other
+
+
+async def _joined(bridge: Any) -> list[str]:
+    answer = await bridge._wire.call("GET", "joined_rooms")
+    return list(answer["joined_rooms"])
