@@ -12,6 +12,7 @@ from rabta_bots.addresses import Address, RoomKind
 from rabta_bots.chat import Chat
 from rabta_bots.composing import Composer
 from rabta_bots.matrix import MatrixError
+from rabta_bots.names import room_key
 from rabta_bots.officers import roll_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.opening import in_store
@@ -113,6 +114,7 @@ class SharedRooms:
             invite=[],
             room_class=address.room_class,
             talk=address.kind is not RoomKind.ANNOUNCEMENTS,
+            key=room_key(str(address), address.room_class),
         )
         now = self._composer().now
 

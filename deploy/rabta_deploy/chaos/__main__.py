@@ -29,7 +29,12 @@ def _clock() -> datetime:
 @click.option("--posts", default=6, help="Posts that each officer holds.")
 @click.option("--moments", default=len(MOMENTS), help="How many moments are killed in turn.")
 @click.option("--seed", default=None, type=int, help="Of an earlier run, to play it again.")
-@click.option("--sqlite", is_flag=True, help="Bridge and homeserver on SQLite, not PostgreSQL.")
+@click.option(
+    "--sqlite",
+    type=click.Choice(["none", "homeserver", "both"]),
+    default="none",
+    help="What keeps its store in SQLite; PostgreSQL for the bridge and the homeserver otherwise.",
+)
 @click.option(
     "--directory",
     default=None,
@@ -45,7 +50,7 @@ def main(
     posts: int,
     moments: int,
     seed: int | None,
-    sqlite: bool,
+    sqlite: str,
     directory: Path | None,
 ) -> None:
     """Put the real parts under load, kill and cut them at every step, and count what came."""
@@ -55,7 +60,12 @@ def main(
     home.chmod(0o711)  # user postgres passes through
     click.echo(f"seed={seed} logs={home}")
     wanted = Wanted(events, decisions, files or max(events // 10, 1), moments, seed)
-    size = Size(officers, posts, on_postgres=not sqlite, homeserver_on_postgres=not sqlite)
+    size = Size(
+        officers,
+        posts,
+        on_postgres=sqlite != "both",
+        homeserver_on_postgres=sqlite == "none",
+    )
     sys.exit(0 if asyncio.run(_run(wanted, size, home)) else 1)
 
 

@@ -5,6 +5,7 @@ import contextlib
 from enum import StrEnum
 
 _CHUNK = 64 * 1024
+_LOOK_S = 0.05
 
 
 class Cut(StrEnum):
@@ -33,6 +34,7 @@ class Cable:
         self._whole = asyncio.Event()
         self._whole.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._carrying = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -43,8 +45,11 @@ class Cable:
         """Stop listening, and reset what stands."""
         if self._server is not None:
             self._server.close()
-        self._reset_all()
         self._whole.set()
+        # Until each connection has come to its own end.
+        while self._carrying:
+            self._reset_all()
+            await asyncio.sleep(_LOOK_S)
 
     def cut(self, how: Cut) -> None:
         """Cut it until `mend`."""
@@ -75,12 +80,14 @@ class Cable:
             return
         ends = {writer, far_writer}
         self._writers |= ends
+        self._carrying += 1
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, far_writer, answers=False))
                 both.create_task(self._pump(far_reader, writer, answers=True))
         finally:
             self._writers -= ends
+            self._carrying -= 1
             for end in ends:
                 end.transport.abort()
 

@@ -87,6 +87,8 @@ class Run:
             for task in (*reading, telling, havoc, working):
                 task.cancel()
             await asyncio.gather(*reading, telling, havoc, working, return_exceptions=True)
+            for cable in self._house.cables.values():
+                await cable.stop()
         return self._conclude(*counted)
 
     async def _signed_in(self, person: str, stack: AsyncExitStack) -> Officer:
