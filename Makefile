@@ -13,7 +13,7 @@ STATE ?= .demo
 # The last word when a registry cannot be reached; pip and npm have said above what they tried.
 UNREACHED = { echo "$(1) could not be installed. Connect this machine to the package registries, or point $(2) at a mirror, and run make again." >&2; exit 1; }
 
-.PHONY: help demo test fuzz hostile workers drill check bench format lock install machine clean
+.PHONY: help demo test fuzz hostile workers drill chaos check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ check: install ## Lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(NPM) run --silent check
+
+chaos: install machine ## Kill every part at every step under load, and count (EVENTS=2000 DECISIONS=300)
+	$(BIN)/python -m rabta_deploy.chaos --events $(or $(EVENTS),2000) --decisions $(or $(DECISIONS),300) $(ARGS)
 
 bench: install machine ## Measure, as ratios within one run
 	$(BIN)/python -m rabta_deploy.bench $(ARGS)

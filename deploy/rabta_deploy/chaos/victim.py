@@ -112,11 +112,24 @@ class Killer:
             if order.target == "self":
                 threading.Event().wait()  # no line of ours runs any more
 
-    def watch_commits(self) -> None:
-        """Tell of every transaction's end, on every engine of the process."""
-        event.listen(Engine, "commit", self._committing)
-        event.listen(Engine, "rollback", lambda _: self._here.reached.clear())
-        event.listen(Pool, "checkin", lambda *_: self._returned())
+    def watch_commits(self) -> Callable[[], None]:
+        """Tell of every transaction's end, on every engine of the process; gives an undo."""
+        watched: tuple[tuple[type, str, Callable[..., None]], ...] = (
+            (Engine, "commit", self._committing),
+            (Engine, "rollback", self._rolled_back),
+            (Pool, "checkin", self._returned),
+        )
+        for of, what, heard in watched:
+            event.listen(of, what, heard)
+
+        def undo() -> None:
+            for of, what, heard in watched:
+                event.remove(of, what, heard)
+
+        return undo
+
+    def _rolled_back(self, _: Connection) -> None:
+        self._here.reached.clear()
 
     def _committing(self, connection: Connection) -> None:
         here = self._here
@@ -126,7 +139,7 @@ class Killer:
             self.came(step, Edge.BEFORE_COMMIT)
             here.committed.add(step)
 
-    def _returned(self) -> None:
+    def _returned(self, _connection: Any, _record: Any) -> None:
         committed, self._here.committed = self._here.committed, set()
         for step in committed:
             self.came(step, Edge.AFTER_COMMIT)
