@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rabta_deploy.bench.bridge import bridge
 from rabta_deploy.bench.decisions import decisions
 from rabta_deploy.bench.measure import Measure, show
 from rabta_deploy.bench.sends import sends
@@ -15,6 +16,7 @@ BENCHES: dict[str, Callable[[Path], list[Measure]]] = {
     "decisions": decisions,
     "sends": sends,
     "share": share,
+    "bridge": bridge,
 }
 
 
