@@ -54,6 +54,7 @@ log = structlog.get_logger("rabta.bridge")
 WATCH_SECONDS = 0.5
 ALIGN_SECONDS = 2.0
 CLOCK_SECONDS = 5.0
+ALIGN_SOON_SECONDS = 0.25
 REQUEST_SECONDS = 30
 
 
@@ -88,6 +89,7 @@ class Bridge:
         self._digest_key = digest_key(settings)
         self._http: aiohttp.ClientSession | None = None
         self._started = False
+        self._align_soon = False
         self._stop = asyncio.Event()
         self.metrics = Metrics()
         self._rulebook = Rulebook(settings.policy_file, settings.authority_file, engine, clock)
@@ -131,6 +133,7 @@ class Bridge:
             fill=self._eoffice.fill,
             planner=self._planner,
             limits=settings.intake,
+            charge_planned=self._wake_aligning,
         )
         self._reader = Reader(
             chat=chat,
@@ -158,6 +161,7 @@ class Bridge:
             composer=self._composer,
             metrics=self.metrics,
             polls=settings.polls,
+            wake=self._settled_some,
         )
         scanner = settings.documents.scanner
         self._poster = DocumentPoster(
@@ -228,6 +232,14 @@ class Bridge:
         for source in sorted(self._settings.taken_sources):
             await self._eoffice.fill(source, self._clock())
 
+    def _wake_aligning(self) -> None:
+        self._rooms.look_again()
+        self._aligning.wake()
+
+    def _settled_some(self) -> None:
+        self._sending.wake()
+        self._posting.wake()
+
     def stop(self) -> None:
         """Let `run` end: what is in hand is finished, the rest stands in the store."""
         self._stop.set()
@@ -292,6 +304,7 @@ class Bridge:
             for worker in workers:
                 worker.stop()
             await asyncio.gather(*tasks)
+            await self._sender.finish()
 
     async def _start_chat(self) -> None:
         attempts = 0
@@ -327,7 +340,7 @@ class Bridge:
             self._sending.wake()
         try:
             if self._directory.reload():
-                self._aligning.wake()
+                self._wake_aligning()
         except SettingsError as error:
             log.warning("directory-refused", faults=[fault.path for fault in error.faults])
         return False
@@ -335,8 +348,11 @@ class Bridge:
     async def _plan(self) -> bool:
         busy = await self._planning_queue.plan_next()
         if busy:
-            self._aligning.wake()
             self._sending.wake()
+            if not self._align_soon:
+                # Who belongs in a file's room moves with the file; one look serves many events.
+                self._align_soon = True
+                asyncio.get_running_loop().call_later(ALIGN_SOON_SECONDS, self._aligning.wake)
         return busy
 
     async def _tick(self) -> bool:
@@ -345,6 +361,7 @@ class Bridge:
         return False
 
     async def _align(self) -> bool:
+        self._align_soon = False
         await self._rooms.align()
         await self._shared_rooms.align()
         self._sending.wake()
@@ -360,10 +377,8 @@ class Bridge:
         return False
 
     async def _send(self) -> bool:
-        sent = bool(await self._sender.send_due())
-        if sent:
-            self._posting.wake()
-        return sent
+        await self._sender.send_due()
+        return False
 
     async def _post(self) -> bool:
         settled = bool(await self._poster.post_due())

@@ -59,6 +59,32 @@ def holder_now(
     return charge, _officer(connection, charge.person_id, person)
 
 
+def holders_now(
+    connection: Connection, directory: Directory, now: datetime
+) -> tuple[dict[str, str], datetime | None]:
+    """Who holds which post now, all at once.
+
+    Returns:
+        Post id to Matrix user id of its holder, where it has one with an account; and when the
+        next charge that is known begins or ends.
+    """
+    holders: dict[str, str] = {}
+    known = all_charges(connection)
+    for post_id, charges in known.items():
+        charge = holder(charges, now)
+        person = directory.person(charge.person_id) if charge is not None else None
+        if person is not None:
+            holders[post_id] = person.user_id
+    moments = (
+        moment
+        for charges in known.values()
+        for charge in charges
+        for moment in (charge.begins, charge.ends)
+        if moment is not None and moment > now
+    )
+    return holders, min(moments, default=None)
+
+
 def posts_held(connection: Connection, person_id: str, now: datetime) -> list[str]:
     """The posts that the person holds now."""
     held = []

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection, Engine, Row
 
 from rabta_bots.clock import Clock
+from rabta_bots.intake.accepting import CHARGES
 from rabta_bots.intake.source import SourceError
 from rabta_bots.planning import Planner
 from rabta_bots.settings import Intake
@@ -18,6 +19,9 @@ from rabta_bots.store.papers import wipe_traces
 
 log = structlog.get_logger("rabta.bridge.planning")
 
+MOST = 20
+"""Events planned in one transaction."""
+
 
 class PlanningQueue:
     """The unplanned events of every source.
@@ -26,6 +30,7 @@ class PlanningQueue:
         sources: The CloudEvents sources served.
         fill: Fills a gap of a source before anything after it is planned.
         planner: Gives a planner under the policy of now.
+        charge_planned: Called when a post's holder may have changed.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class PlanningQueue:
         fill: Callable[[str, datetime], Awaitable[None]],
         planner: Callable[[], Planner],
         limits: Intake,
+        charge_planned: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -44,6 +50,8 @@ class PlanningQueue:
         self._fill = fill
         self._planner = planner
         self._limits = limits
+        self._charge_planned = charge_planned
+        self._most = MOST
 
     async def plan_next(self) -> bool:
         """Plan the next event of each source; True when there was one."""
@@ -55,31 +63,41 @@ class PlanningQueue:
     async def _plan_next(self, source: str) -> bool:
         start_after = self._limits.start_after
 
-        def gather(connection: Connection) -> tuple[Row[Any] | None, int]:
+        def gather(connection: Connection) -> tuple[Sequence[Row[Any]], int]:
             before = max(
                 closed_mark(connection, source, start_after), passed_mark(connection, source) + 1
             )
-            return next_new(connection, source), before
+            return next_new(connection, source, 1), before
 
-        row, before = await in_store(self._engine, gather)
-        if row is None:
+        found, before = await in_store(self._engine, gather)
+        if not found:
             return False
+        row = found[0]
         if row.sequence > before and not await self._gap_settled(row):
             return False
-        planner, now = self._planner(), self._clock()
+        planner, now, most = self._planner(), self._clock(), self._most
 
-        def plan(connection: Connection) -> bool:
+        def plan(connection: Connection) -> tuple[bool, bool]:
             # The feed may have brought an earlier one meanwhile: that one comes first.
-            first = next_new(connection, source)
-            if first is None:
-                return False
-            stripped = planner.plan(connection, first, now).stripped
-            if first.sequence > closed_mark(connection, source, start_after):
-                # Waited for once: what follows without another gap need not wait again.
-                pass_gap(connection, source, first.sequence)
-            return stripped
+            closed = closed_mark(connection, source, start_after)
+            charged = stripped = False
+            for number, event in enumerate(next_new(connection, source, most)):
+                if event.sequence > closed:
+                    if number:
+                        break  # its gap is looked into first
+                    # Waited for once: what follows without another gap need not wait again.
+                    pass_gap(connection, source, event.sequence)
+                stripped = planner.plan(connection, event, now).stripped or stripped
+                charged = charged or event.type in CHARGES
+            return charged, stripped
 
-        if await in_store(self._engine, plan):
+        # One that cannot be planned takes nothing of those before it with it.
+        self._most = 1
+        charged, stripped = await in_store(self._engine, plan)
+        self._most = MOST
+        if charged:
+            self._charge_planned()
+        if stripped:
             await asyncio.to_thread(wipe_traces, self._engine)
         return True
 

@@ -1,8 +1,10 @@
 """Keeps the posts' inbox rooms: one per post and class, the bot and whoever holds the post now."""
 
 import asyncio
+import functools
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -14,6 +16,7 @@ from rabta_bots.directory import Directory
 from rabta_bots.matrix import MatrixError
 from rabta_bots.names import room_key
 from rabta_bots.officers import holder_now
+from rabta_bots.officers import holder_now, holders_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import expire_cards, hand_over
 from rabta_bots.store.opening import in_store
@@ -21,7 +24,7 @@ from rabta_bots.store.outbox import enqueue_addressed, posts_without_reader, wak
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.rooms import (
     PostRoom,
-    posts_with_cards,
+    readers_of_cards,
     remember_room,
     room_of,
     rooms_to_check,
@@ -29,6 +32,12 @@ from rabta_bots.store.rooms import (
 )
 
 log = structlog.get_logger("rabta.bridge.rooms")
+
+
+# With thousands of rooms, all are compared only where something may have changed: after a change
+# as long as a card composed before it may still be under way, and now and then in any case.
+COMPARED_FOR = timedelta(minutes=1)
+COMPARED_EVERY = timedelta(minutes=5)
 
 
 class PostRooms:
@@ -41,6 +50,9 @@ class PostRooms:
         self._engine = engine
         self._clock = clock
         self._directory = directory
+        self._compare_until = clock() + COMPARED_FOR
+        self._compared_at = clock()
+        self._next_change: datetime | None = None
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def room_for(self, post_id: str, room_class: str, holder: str) -> str:
@@ -64,26 +76,32 @@ class PostRooms:
                 await self._let_in(found, holder)
             return found.room_id
 
+    def look_again(self) -> None:
+        """Have the next `align` compare every room: charges or the directory have changed."""
+        self._compare_until = self._clock() + COMPARED_FOR
+
     async def align(self) -> None:
         """Bring rooms and live cards to whoever holds each post now; close cards out of time."""
         now = self._clock()
         directory = self._directory()
 
+        await in_store(self._engine, functools.partial(_in_time, directory, now))
+        if self._next_change is not None and now >= self._next_change:
+            self.look_again()
+        if now > self._compare_until and now < self._compared_at + COMPARED_EVERY:
+            return
+        self._compared_at = now
+
         def changes(connection: Connection) -> list[tuple[PostRoom, str | None]]:
-            moved: list[tuple[PostRoom, str | None]] = []
-            for room in rooms_to_check(connection):
-                held = holder_now(connection, directory, room.post_id, now)
-                user_id = held[1].user_id if held else None
-                if user_id != room.holder:
-                    moved.append((room, user_id))
-            for post_id in posts_with_cards(connection):
-                held = holder_now(connection, directory, post_id, now)
-                hand_over(connection, post_id, held[1].user_id if held else None, now)
-            for post_id in posts_without_reader(connection):
-                if holder_now(connection, directory, post_id, now) is not None:
-                    wake_waiting(connection, post_id, now)
-            expire_cards(connection, now)
-            return moved
+            holders, self._next_change = holders_now(connection, directory, now)
+            for post_id, shown_to in readers_of_cards(connection):
+                if holders.get(post_id) != shown_to:
+                    hand_over(connection, post_id, holders.get(post_id), now)
+            return [
+                (room, holders.get(room.post_id))
+                for room in rooms_to_check(connection)
+                if holders.get(room.post_id) != room.holder
+            ]
 
         for room, user_id in await in_store(self._engine, changes):
             async with self._locks[room.post_id, room.room_class]:
@@ -91,6 +109,7 @@ class PostRooms:
                     await self._let_in(room, user_id)
                 except MatrixError as error:
                     log.warning("room-not-aligned", reason=error.reason)
+                    self.look_again()
 
     async def _make(self, post_id: str, room_class: str, holder: str) -> str:
         name, name_ur = await in_store(
@@ -153,3 +172,11 @@ class PostRooms:
             write_audit(connection, now, "room-handed-over", actor=holder, detail=room.room_class)
 
         await in_store(self._engine, note)
+
+
+def _in_time(directory: Directory, now: datetime, connection: Connection) -> None:
+    """Have cards sent whose reader has come, and close those whose time is over."""
+    for post_id in posts_without_reader(connection):
+        if holder_now(connection, directory, post_id, now) is not None:
+            wake_waiting(connection, post_id, now)
+    expire_cards(connection, now)

@@ -1,6 +1,7 @@
 """Sends the outbox to Matrix: in each stream in order, each row once, failures as decisions."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,11 @@ from rabta_bots.store.opening import in_store
 
 log = structlog.get_logger("rabta.bridge.sender")
 
+PLACES = 32
+"""Messages under way at once, each of another stream."""
+
+REFILL_SECONDS = 0.01
+
 
 class Sender:
     """Takes what is due, and settles each row: sent, again at a moment, or dead.
@@ -41,6 +47,7 @@ class Sender:
     Args:
         composer: Gives a composer as of now.
         polls: Whether a poll follows a card that can be decided.
+        wake: Asks for another `send_due`, because places are free again.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class Sender:
         composer: Callable[[], Composer],
         metrics: Metrics,
         polls: bool,
+        wake: Callable[[], None],
     ) -> None:
         self._chat = chat
         self._engine = engine
@@ -63,12 +71,51 @@ class Sender:
         self._composer = composer
         self._metrics = metrics
         self._polls = polls
+        self._wake = wake
+        self._under_way: dict[int, asyncio.Task[bool]] = {}
+        self._broken: BaseException | None = None
 
     async def send_due(self) -> int:
         """Try every row that is due once; gives how many need not be tried again."""
         now = self._clock()
         rows = await in_store(self._engine, lambda connection: outbox.due(connection, now))
         return sum(await asyncio.gather(*(self._send(row) for row in rows)))
+    async def send_due(self) -> None:
+        """Begin with every row that is due and has a place, and come back when some are settled.
+
+        A slow room holds up nobody else: its row keeps its place while others use the rest.
+
+        Raises:
+            Exception: What broke a row begun earlier; the row is due again.
+        """
+        if self._broken is not None:
+            error, self._broken = self._broken, None
+            raise error
+        now, taken = self._clock(), tuple(self._under_way)
+        free = PLACES - len(taken)
+        if not free:
+            return
+        rows = await in_store(
+            self._engine, lambda connection: outbox.due(connection, now, free, taken)
+        )
+        for row in rows:
+            task = asyncio.create_task(self._send(row))
+            self._under_way[row.row] = task
+            task.add_done_callback(functools.partial(self._settled, row.row))
+
+    def _settled(self, row: int, task: asyncio.Task[bool]) -> None:
+        del self._under_way[row]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error
+        if len(self._under_way) <= PLACES // 2:
+            self._wake()
+        else:
+            # Others are about to be settled: one look at the outbox serves them all.
+            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._wake)
+
+    async def finish(self) -> None:
+        """Wait until nothing is under way."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     async def _send(self, row: Row[Any]) -> bool:
         composed: Composed | None = None
@@ -206,8 +253,7 @@ class Sender:
                 )
             elif row.part in {"poll", "line"}:
                 note_message(connection, row.card_id, room_id, message_id)
-            card = card_by_id(connection, row.card_id) if row.part == "issue" else None
-            made: datetime | None = card.made_at if card else None
+            made: datetime | None = row.made_at if row.part == "issue" else None
             return made
 
         made_at = await in_store(self._engine, note)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from rabta_bots.clock import Clock
 from rabta_bots.intake.accepting import (
@@ -13,12 +13,12 @@ from rabta_bots.intake.accepting import (
     Terms,
     accept_feed,
     accept_push,
-    unknown_posts,
 )
 from rabta_bots.intake.source import Delivery, SourceError
 from rabta_bots.metrics import Metrics
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.opening import in_store
+from rabta_contract.answers import EventReason
 from rabta_contract.event import Event
 
 log = structlog.get_logger("rabta.bridge.intake")
@@ -60,13 +60,14 @@ class Intake:
             RefusedError: With the contract's reason, audited; `busy` and `unavailable` pass.
             SQLAlchemyError: The store cannot be written now.
         """
-        await self._learn_posts(delivery.events)
-        now, terms = self._clock(), self._terms()
         try:
-            stored = await in_store(
-                self._engine,
-                lambda connection: accept_push(connection, delivery, terms, now),
-            )
+            try:
+                stored = await self._accept(delivery)
+            except RefusedError as refused:
+                if refused.reason != EventReason.UNKNOWN_POST:
+                    raise
+                await self._learn_posts()
+                stored = await self._accept(delivery)
         except RefusedError as refused:
             await self._audit(refused, delivery.events)
             raise
@@ -93,14 +94,14 @@ class Intake:
             self._metrics.events.labels(via=via).inc(stored.events)
             self._stored()
 
-    async def _learn_posts(self, events: Sequence[Event]) -> None:
+    async def _accept(self, delivery: Delivery) -> Stored:
+        now, terms = self._clock(), self._terms()
+        return await in_store(
+            self._engine, lambda connection: accept_push(connection, delivery, terms, now)
+        )
+
+    async def _learn_posts(self) -> None:
         """Look around before calling a post unknown: its charge event may be on the way."""
-
-        def strangers(connection: Connection) -> set[str]:
-            return unknown_posts(connection, events)
-
-        if not await in_store(self._engine, strangers):
-            return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._look_up()

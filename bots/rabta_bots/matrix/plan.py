@@ -3,20 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from rabta_bots.matrix import roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.received import SenderTrust
-from rabta_bots.matrix.sessions import Device
+from rabta_bots.matrix.sessions import Device, WritingSession
 from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.trust import Trust
+
+_RECIPIENTS = select(tables.recipient).where(tables.recipient.c.room_id == bindparam("room"))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a room's session needs before it may encrypt."""
 
+    session: WritingSession | None
+    """The session that holds, unless it must be rotated."""
     rotate: bool
     serve: Sequence[Device]
     """Devices signed by their owner that do not hold the key yet."""
@@ -56,10 +60,9 @@ def make(
     if wanted is None:
         raise MatrixError("room-not-encrypted", room_id, permanent=True)
     session = state.store.load_writing_session(room_id)
-    table = tables.recipient
     rows = {
         (row.user_id, row.device_id): row.state
-        for row in connection.execute(select(table).where(table.c.room_id == room_id))
+        for row in connection.execute(_RECIPIENTS, {"room": room_id})
     }
     users = [one for one in roomstate.readers(connection, room_id) if one != state.user_id]
     standing = {
@@ -79,6 +82,7 @@ def make(
     if rotate:
         rows, served = {}, set()
     return Plan(
+        session=None if rotate else session,
         rotate=rotate,
         serve=[standing[key][0] for key in sorted(allowed - served) if worth_trying(key)],
         refuse=[

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
@@ -26,6 +26,25 @@ _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_MESSAGES = 100
 _TEN_YEARS_MS = 315_360_000_000
 """A bound for numbers that a stranger wrote, so that date arithmetic can not overflow."""
+
+
+# Asked before every message, so they are built once.
+_ROOM = select(tables.room).where(tables.room.c.room_id == bindparam("room"))
+_MEMBERS = select(tables.member).where(tables.member.c.room_id == bindparam("room"))
+_READERS = (
+    select(tables.member.c.user_id)
+    .join(tables.room, tables.room.c.room_id == tables.member.c.room_id)
+    .where(
+        tables.member.c.room_id == bindparam("room"),
+        or_(
+            tables.member.c.membership == "join",
+            and_(
+                tables.member.c.membership == "invite",
+                func.coalesce(tables.room.c.history_visibility, "") != "joined",
+            ),
+        ),
+    )
+)
 
 
 class Encryption(NamedTuple):
@@ -108,12 +127,8 @@ def set_joined(connection: Connection, room_id: str, *, joined: bool, complete: 
 
 def is_known(connection: Connection, room_id: str) -> bool:
     """Tell whether we are in the room and know all its state."""
-    table = tables.room
-    return bool(
-        connection.execute(
-            select(table.c.members_known).where(table.c.room_id == room_id, table.c.joined)
-        ).scalar()
-    )
+    row = connection.execute(_ROOM, {"room": room_id}).one_or_none()
+    return row is not None and bool(row.joined and row.members_known)
 
 
 def encryption(connection: Connection, room_id: str) -> Encryption | None:
@@ -122,8 +137,7 @@ def encryption(connection: Connection, room_id: str) -> Encryption | None:
     Raises:
         MatrixError: permanent `unsupported-encryption`.
     """
-    table = tables.room
-    row = connection.execute(select(table).where(table.c.room_id == room_id)).one_or_none()
+    row = connection.execute(_ROOM, {"room": room_id}).one_or_none()
     if row is None or row.encryption is None:
         return None
     content = json.loads(row.encryption)
@@ -140,24 +154,12 @@ def encryption(connection: Connection, room_id: str) -> Encryption | None:
 
 def readers(connection: Connection, room_id: str) -> list[str]:
     """Give the members who get room keys: joined, and invited where invitees may read."""
-    room, member = tables.room, tables.member
-    visibility = connection.execute(
-        select(room.c.history_visibility).where(room.c.room_id == room_id)
-    ).scalar()
-    wanted = ("join",) if visibility == "joined" else ("join", "invite")
-    return list(
-        connection.execute(
-            select(member.c.user_id).where(
-                member.c.room_id == room_id, member.c.membership.in_(wanted)
-            )
-        ).scalars()
-    )
+    return list(connection.execute(_READERS, {"room": room_id}).scalars())
 
 
 def members(connection: Connection, room_id: str) -> dict[str, str]:
     """Give user id -> membership."""
-    table = tables.member
-    rows = connection.execute(select(table).where(table.c.room_id == room_id))
+    rows = connection.execute(_MEMBERS, {"room": room_id})
     return {row.user_id: row.membership for row in rows}
 
 

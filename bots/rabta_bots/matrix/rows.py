@@ -1,6 +1,7 @@
 """Writes rows the same way on SQLite and PostgreSQL."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -17,23 +18,30 @@ def put(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     """
     if not rows:
         return
-    statement = _insert(connection, table)
-    keys = [column.name for column in table.primary_key.columns]
-    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    if values:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    statement = _upsert(connection.dialect.name, table, tuple(rows[0]))
     connection.execute(statement, [dict(row) for row in rows])
 
 
 def put_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless one of its unique keys is taken; tell whether it was inserted."""
-    statement = _insert(connection, table).values(**row).on_conflict_do_nothing()
+    statement = _insert(connection.dialect.name, table).values(**row).on_conflict_do_nothing()
     return connection.execute(statement).rowcount == 1
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "postgresql":
+@cache
+def _upsert(
+    dialect: str, table: Table, columns: tuple[str, ...]
+) -> sqlite.Insert | postgresql.Insert:
+    """Made once: building a statement costs SQLAlchemy more than running it."""
+    statement = _insert(dialect, table)
+    keys = [column.name for column in table.primary_key.columns]
+    values = {name: statement.excluded[name] for name in columns if name not in keys}
+    if values:
+        return statement.on_conflict_do_update(index_elements=keys, set_=values)
+    return statement.on_conflict_do_nothing(index_elements=keys)
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    if dialect == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

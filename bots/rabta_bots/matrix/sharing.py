@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 import vodozemac
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from rabta_bots.matrix import plan, roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
@@ -41,6 +41,13 @@ Claimed = dict[tuple[str, str], Any]
 """User id and device id -> the one-time key object that the server gave, of any shape."""
 
 _log = structlog.get_logger(__name__)
+
+
+_QUEUED = (
+    select(tables.to_device.c.position)
+    .where(tables.to_device.c.room_id == bindparam("room"))
+    .limit(1)
+)
 
 
 class Sharing:
@@ -139,6 +146,15 @@ class Sharing:
             for fault in answers:
                 if isinstance(fault, BaseException):
                     raise fault
+
+    def ready_session(self, connection: Connection, room_id: str) -> WritingSession | None:
+        """The room's session if it may encrypt as it is."""
+        todo = self.plan(connection, room_id)
+        return todo.session if todo.settled else None
+
+    def queued(self, connection: Connection, room_id: str) -> bool:
+        """Whether something of the room waits for `flush`."""
+        return connection.execute(_QUEUED, {"room": room_id}).first() is not None
 
     async def _put(self, row: Any) -> None:
         path = "sendToDevice", row.event_type, row.txn_id

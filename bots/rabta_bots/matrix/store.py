@@ -13,7 +13,7 @@ from typing import Any
 from nio.crypto import DeviceStore, GroupSessionStore, SessionStore
 from nio.crypto.device import TrustState
 from nio.crypto.sessions import Session
-from sqlalchemy import Connection, Engine, Row, delete, select, tuple_, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, select, tuple_, update
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
@@ -21,6 +21,9 @@ from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sealing import Seal
 from rabta_bots.matrix.sessions import Account, Device, RoomSession, WritingSession
 
+_WRITING = select(tables.outbound_session).where(
+    tables.outbound_session.c.room_id == bindparam("room")
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -195,9 +198,8 @@ class CryptoStore:
 
     def load_writing_session(self, room_id: str) -> WritingSession | None:
         """Give our own session of a room, or None."""
-        table = tables.outbound_session
         with self.transaction() as connection:
-            row = connection.execute(select(table).where(table.c.room_id == room_id)).one_or_none()
+            row = connection.execute(_WRITING, {"room": room_id}).one_or_none()
         if row is None:
             return None
         return WritingSession.restore(

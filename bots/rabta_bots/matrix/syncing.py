@@ -29,6 +29,11 @@ _POLL = timedelta(seconds=30)
 _SLACK = timedelta(seconds=30)
 _FIRST_PAUSE = timedelta(milliseconds=500)
 _LONGEST_PAUSE = timedelta(seconds=30)
+_ECHOES_SHARE = 10
+_ECHOES_LONGEST = timedelta(seconds=1)
+"""While we send much, each of our own events would end a sync, and the homeserver would make as
+many syncs as it takes messages. So from the second sync on that tells us nothing but what we said
+ourselves, the homeserver gets ten times as long for other work as the sync took it."""
 _NONE = {"not_types": ["*"]}
 
 _T = TypeVar("_T")
@@ -98,17 +103,23 @@ class Syncing:
         Raises:
             MatrixError: permanent, with a reason of `FATAL`.
         """
-        pause = _FIRST_PAUSE
+        pause, echoes, loop = _FIRST_PAUSE, False, asyncio.get_running_loop()
         # What `catch_up` brought, or a run before this one, waits already.
         _poke(on_received)
         while not self._stopping.is_set():
             try:
+                asked = loop.time()
                 sync = await self._unless_stopping(self._step(_POLL))
                 if sync is None:
                     return
+                took = loop.time() - asked
                 await self._afterwards(sync)
                 _poke(on_received)
                 pause = _FIRST_PAUSE
+                echoes, before = self._only_echoes(sync), echoes
+                if echoes and before:
+                    rest = min(took * _ECHOES_SHARE, _ECHOES_LONGEST.total_seconds())
+                    await self._unless_stopping(asyncio.sleep(rest))
             except Exception as error:
                 if self._stopping.is_set():
                     return  # the connection was closed under a request: that is no failure
@@ -169,6 +180,23 @@ class Syncing:
             else:
                 _log.info("gap-filled", room_id=room_id, events=len(found[room_id]))
         return found
+
+    def _only_echoes(self, sync: Mapping[str, Any]) -> bool:
+        """Whether a response brought events of ours and nothing else."""
+        rooms = mapping(sync.get("rooms"))
+        told = mapping(sync.get("to_device")).get("events")
+        if rooms.get("invite") or rooms.get("leave") or told:
+            return False
+        events = [
+            event
+            for room in mapping(rooms.get("join")).values()
+            for part in ("state", "timeline")
+            for event in objects(mapping(mapping(room).get(part)).get("events"))
+        ]
+        return bool(events) and all(
+            one.get("sender") == self._state.user_id and one.get("type") == "m.room.encrypted"
+            for one in events
+        )
 
     def _our_join(self, event: Mapping[str, Any]) -> bool:
         return (

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
@@ -31,6 +31,12 @@ _BATCH = 25
 """Users per transaction: some 15 ms of verifying, then the event loop has its turn."""
 
 _log = structlog.get_logger(__name__)
+
+
+_CURRENT = select(tables.tracked_user.c.user_id).where(
+    ~tables.tracked_user.c.outdated,
+    tables.tracked_user.c.user_id.in_(bindparam("users", expanding=True)),
+)
 
 
 class Trust:
@@ -115,12 +121,12 @@ class Trust:
     def outdated(self, users: Collection[str] | None = None) -> set[str]:
         """Give those of the users (of all ever tracked, if None) whose devices must be asked."""
         table = tables.tracked_user
-        query = select(table.c.user_id).where(table.c.outdated == (users is None))
-        if users is not None:
-            query = query.where(table.c.user_id.in_(users))
         with self._state.store.transaction() as connection:
-            found = set(connection.execute(query).scalars())
-        return found if users is None else set(users) - found - {self._state.user_id}
+            if users is None:
+                query = select(table.c.user_id).where(table.c.outdated)
+                return set(connection.execute(query).scalars())
+            current = set(connection.execute(_CURRENT, {"users": list(users)}).scalars())
+            return set(users) - current - {self._state.user_id}
 
     def asked_for(self, users: Collection[str] | None) -> set[str]:
         """Give those of the users whose devices changed since they were last asked for.

@@ -6,6 +6,8 @@ from sqlalchemy import Connection
 
 from rabta_bots.store.tables import audit
 
+_INSERT = audit.insert()
+
 
 def write_audit(
     connection: Connection,
@@ -33,15 +35,14 @@ def write_audit(
         detail: Bounded words of the contract (a verb, an outcome, a rule), and why an operator
             dropped a dead letter; nothing else is free text.
     """
-    connection.execute(
-        audit.insert().values(
-            at=now,
-            what=what,
-            reason=reason,
-            actor=actor,
-            event_id=event_id,
-            card_id=card_id,
-            matrix_event_id=matrix_event_id,
-            detail=detail,
-        )
-    )
+    row = {
+        "at": now,
+        "what": what,
+        "reason": reason,
+        "actor": actor,
+        "event_id": event_id,
+        "card_id": card_id,
+        "matrix_event_id": matrix_event_id,
+        "detail": detail,
+    }
+    connection.execute(_INSERT, row)

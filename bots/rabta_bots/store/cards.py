@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.tables import card_messages, cards, events
@@ -52,7 +53,7 @@ def make_card(
 
 def card_by_id(connection: Connection, card_id: int) -> Row[Any] | None:
     """The card with its event's columns beside it."""
-    return connection.execute(_with_event().where(cards.c.card_id == card_id)).first()
+    return connection.execute(_card(), {"card": card_id}).first()
 
 
 def card_of_message(connection: Connection, room_id: str, message_id: str) -> Row[Any] | None:
@@ -224,10 +225,7 @@ def note_issued(
 
 def note_message(connection: Connection, card_id: int, room_id: str, message_id: str) -> None:
     """Note a message that stands for the card, so that a reply to it names the card."""
-    known = connection.execute(
-        select(card_messages.c.card_id).where(card_messages.c.message_id == message_id)
-    ).scalar()
-    if known is None:
+    if connection.execute(_MESSAGE, {"message": message_id}).first() is None:
         connection.execute(
             card_messages.insert().values(message_id=message_id, card_id=card_id, room_id=room_id)
         )
@@ -269,6 +267,15 @@ def hand_over(connection: Connection, post_id: str, holder: str | None, now: dat
         enqueue_card(connection, card.card_id, card.stream, part="issue", key=None, now=now)
         moved += 1
     return moved
+
+
+_MESSAGE = select(card_messages.c.card_id).where(card_messages.c.message_id == bindparam("message"))
+
+
+@cache
+def _card() -> Any:
+    """Asked before every message, so it is built once."""
+    return _with_event().where(cards.c.card_id == bindparam("card"))
 
 
 def _with_event() -> Any:

@@ -169,14 +169,14 @@ def close_contiguous(connection: Connection, source: str, start_after: int) -> i
     return reached
 
 
-def next_new(connection: Connection, source: str) -> Row[Any] | None:
-    """The unplanned event of the source with the lowest sequence."""
+def next_new(connection: Connection, source: str, limit: int) -> Sequence[Row[Any]]:
+    """The unplanned events of the source with the lowest sequence numbers, in order."""
     return connection.execute(
         select(events)
         .where(events.c.source == source, events.c.state == NEW)
         .order_by(events.c.sequence)
-        .limit(1)
-    ).first()
+        .limit(limit)
+    ).all()
 
 
 def event_by_row(connection: Connection, row: int) -> Row[Any]:

@@ -1,8 +1,7 @@
 """Opens the store and brings its schema to this version; it refuses a store of a later one."""
 
-import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     URL,
@@ -46,10 +45,14 @@ from rabta_bots.store.tables import (
     shared_rooms,
     threads,
 )
+from rabta_bots.store.together import in_store
 from rabta_contract.event import Event
 
 VERSION = 8
 T = TypeVar("T")
+__all__ = ["STEPS", "VERSION", "in_store", "open_store"]
+
+VERSION = 7
 
 
 def _add_leases_and_rounds(connection: Connection) -> None:
@@ -168,6 +171,15 @@ POSTGRES_OPTIONS = (
     " -c idle_in_transaction_session_timeout=10s"
 )
 
+POSTGRES: dict[str, Any] = {
+    "pool_pre_ping": True,
+    "connect_args": {"options": POSTGRES_OPTIONS},
+}
+
+# SQLite writes one transaction at a time, and a second connection would look for its turn in naps
+# of up to 100 ms. On one connection the next transaction begins the moment the last one ends.
+SQLITE: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 60}
+
 # Any number, the same in every bridge: two processes never migrate one database at once.
 MIGRATION_LOCK = 7241_0001
 
@@ -186,8 +198,7 @@ def open_store(url: URL | str, clock: Clock, *, as_it_is: bool = False) -> Engin
         SettingsError: The database cannot be opened, or it is of another version.
     """
     on_postgres = make_url(url).get_backend_name() == "postgresql"
-    options = {"options": POSTGRES_OPTIONS} if on_postgres else {}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=options)
+    engine = create_engine(url, **(POSTGRES if on_postgres else SQLITE))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
@@ -260,13 +271,3 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
 def _begin_immediate(connection: Connection) -> None:
     # A transaction that reads first and writes later could not get the lock any more.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-async def in_store(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Run `work` in one transaction, off the event loop, and give what it returns."""
-
-    def transaction() -> T:
-        with engine.begin() as connection:
-            return work(connection)
-
-    return await asyncio.to_thread(transaction)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from rabta_bots.addresses import Address
 from rabta_bots.store.tables import cards, outbox
@@ -19,6 +19,10 @@ DROPPED = "dropped"
 
 # The reason of a row that waits for somebody to hold its post.
 NO_HOLDER = "no-holder"
+
+
+_QUEUED = select(outbox.c.row).where(outbox.c.key == bindparam("name"))
+_LAST = select(func.max(outbox.c.seq)).where(outbox.c.stream == bindparam("of"))
 
 
 def enqueue_card(
@@ -116,11 +120,9 @@ def _insert(
     connection: Connection, stream: str, part: str, key: str, now: datetime, **values: Any
 ) -> None:
     take_turn(connection, f"outbox|{stream}")
-    if connection.execute(select(outbox.c.row).where(outbox.c.key == key)).scalar() is not None:
+    if connection.execute(_QUEUED, {"name": key}).first() is not None:
         return
-    last = connection.execute(
-        select(func.max(outbox.c.seq)).where(outbox.c.stream == stream)
-    ).scalar()
+    last = connection.execute(_LAST, {"of": stream}).scalar()
     connection.execute(
         outbox.insert().values(
             stream=stream,
@@ -136,29 +138,42 @@ def _insert(
     )
 
 
-def due(connection: Connection, now: datetime, limit: int = 20) -> Sequence[Row[Any]]:
+def due(
+    connection: Connection, now: datetime, limit: int = 20, taken: Sequence[int] = ()
+) -> Sequence[Row[Any]]:
     """The rows to try now: of each stream its first pending one, and those that waited enough.
 
     Documents have a carrier of their own (`store/documents.py`).
+
+    Args:
+        connection: The transaction.
+        now: When.
+        limit: At most so many.
+        taken: Rows that are being tried.
     """
-    heads = (
-        select(outbox.c.stream, func.min(outbox.c.seq).label("seq"))
-        .where(outbox.c.state == PENDING, outbox.c.part != "document")
-        .group_by(outbox.c.stream)
-        .subquery()
+    earlier = outbox.alias()
+    behind_another = (
+        select(earlier.c.row)
+        .where(
+            earlier.c.stream == outbox.c.stream,
+            earlier.c.state == PENDING,
+            earlier.c.part != "document",
+            earlier.c.seq < outbox.c.seq,
+        )
+        .exists()
     )
-    head = and_(
-        outbox.c.state == PENDING,
-        outbox.c.stream == heads.c.stream,
-        outbox.c.seq == heads.c.seq,
-    )
-    return connection.execute(
+    # In the order of the index, so that what is far behind costs nothing.
+    ready = (
         select(outbox)
-        .outerjoin(heads, heads.c.stream == outbox.c.stream)
-        .where(outbox.c.next_at <= now, or_(head, outbox.c.state == WAITING))
-        .order_by(outbox.c.row)
+        .where(outbox.c.next_at <= now, outbox.c.row.not_in(taken))
+        .order_by(outbox.c.next_at, outbox.c.row)
         .limit(limit)
+    )
+    heads = connection.execute(
+        ready.where(outbox.c.state == PENDING, outbox.c.part != "document", ~behind_another)
     ).all()
+    waited = connection.execute(ready.where(outbox.c.state == WAITING)).all()
+    return sorted([*heads, *waited], key=lambda row: row.row)[:limit]
 
 
 def fix_content(

@@ -5,10 +5,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from rabta_bots.charges import Charge
 from rabta_bots.store.tables import charges, languages, posts
+
+# Asked before every message, so they are built once.
+_POST = select(posts).where(posts.c.post_id == bindparam("post"))
+_CHARGES = select(charges).where(charges.c.post_id == bindparam("post"))
+_LANGUAGE = select(languages.c.language).where(languages.c.person_id == bindparam("person"))
 
 
 def known_posts(connection: Connection, post_ids: Iterable[str]) -> dict[str, str]:
@@ -37,7 +42,7 @@ def remember_post(connection: Connection, post: Mapping[str, Any]) -> None:
 
 def post_names(connection: Connection, post_id: str) -> tuple[str, str]:
     """The post's designation in English and in Urdu (English again where none is known)."""
-    row = connection.execute(select(posts).where(posts.c.post_id == post_id)).one()
+    row = connection.execute(_POST, {"post": post_id}).one()
     return row.designation, row.designation_ur or row.designation
 
 
@@ -94,20 +99,18 @@ def relinquish(
 
 def charges_of(connection: Connection, post_id: str) -> list[Charge]:
     """Every charge of the post, past and to come."""
-    rows = connection.execute(select(charges).where(charges.c.post_id == post_id))
-    return [
-        Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
-        for row in rows
-    ]
+    return [_charge(row) for row in connection.execute(_CHARGES, {"post": post_id})]
+
+
+def _charge(row: Row[Any]) -> Charge:
+    return Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
 
 
 def all_charges(connection: Connection) -> dict[str, list[Charge]]:
     """Every charge of every post, past and to come."""
     found: dict[str, list[Charge]] = defaultdict(list)
     for row in connection.execute(select(charges)):
-        found[row.post_id].append(
-            Charge(row.post_id, row.person_id, row.kind, row.may_decide, row.begins, row.ends)
-        )
+        found[row.post_id].append(_charge(row))
     return found
 
 
@@ -132,9 +135,7 @@ def posts_with_charges(connection: Connection, person_id: str) -> list[str]:
 
 def chosen_language(connection: Connection, person_id: str) -> str | None:
     """The language that the officer chose from chat."""
-    return connection.execute(
-        select(languages.c.language).where(languages.c.person_id == person_id)
-    ).scalar()
+    return connection.execute(_LANGUAGE, {"person": person_id}).scalar()
 
 
 def choose_language(connection: Connection, person_id: str, language: str) -> None:

@@ -41,17 +41,14 @@ def rooms_to_check(connection: Connection) -> list[PostRoom]:
     ]
 
 
-def posts_with_cards(connection: Connection) -> Sequence[str]:
-    """The posts that have a live card which somebody was shown."""
-    return (
-        connection.execute(
-            select(cards.c.post_id)
-            .where(cards.c.state.in_(("open", "deciding")), cards.c.issued_to.is_not(None))
-            .distinct()
-        )
-        .scalars()
-        .all()
+def readers_of_cards(connection: Connection) -> Sequence[tuple[str, str]]:
+    """The posts that have a live card, each with whoever was shown one."""
+    found = connection.execute(
+        select(cards.c.post_id, cards.c.issued_to)
+        .where(cards.c.state.in_(("open", "deciding")), cards.c.issued_to.is_not(None))
+        .distinct()
     )
+    return [(row.post_id, row.issued_to) for row in found]
 
 
 def remember_room(connection: Connection, room: PostRoom, now: datetime) -> None:
