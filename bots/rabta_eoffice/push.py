@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
@@ -20,7 +21,17 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30)
 # by people, so those are tried again and nothing is lost meanwhile.
 _PERMANENT = frozenset({400, 409, 413, 415, 422})
 
+LEAST_PAUSE_SECONDS = 0.25
+
 log = structlog.get_logger("eoffice.push")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long to wait, and whether the bridge asked for it (`Retry-After`)."""
+
+    seconds: float
+    asked_for: bool
 
 
 class Push:
@@ -65,12 +76,21 @@ class Push:
                 pause = await self._attempt(session, waiting, failures)
                 failures = 0 if pause is None else failures + 1
                 if pause is not None:
-                    await asyncio.sleep(pause)
+                    await self._rest(pause)
+
+    async def _rest(self, pause: Pause) -> None:
+        """Wait, but for a bridge that was away no longer than until there is more to send."""
+        if pause.asked_for:
+            await asyncio.sleep(pause.seconds)
+            return
+        await asyncio.sleep(min(pause.seconds, LEAST_PAUSE_SECONDS))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._told.wait(), pause.seconds)
 
     async def _attempt(
         self, session: aiohttp.ClientSession, waiting: Waiting, failures: int
-    ) -> float | None:
-        """Send once. None: go on; else the seconds to wait before the next attempt."""
+    ) -> Pause | None:
+        """Send once. None: go on; else how long to wait before the next attempt."""
         now: datetime = self._desk.clock()
         headers = sign(waiting.event_id, waiting.body, self._secrets, now)
         headers["Content-Type"] = SINGLE_MEDIA_TYPE
@@ -103,7 +123,7 @@ class Push:
             attempts=waiting.attempts + 1,
             pause_seconds=pause,
         )
-        return pause
+        return Pause(pause, asked_for=asked is not None)
 
     def _next(self) -> Waiting | None:
         with reading(self._desk.engine) as connection:

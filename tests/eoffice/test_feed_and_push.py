@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from rabta_contract import event_of, sign
+from rabta_eoffice import push
 from rabta_eoffice.service import Serving, serving
 from rabta_eoffice.settings import Settings
 
@@ -114,6 +115,18 @@ async def test_events_wait_for_a_bridge_that_is_away_and_survive_a_restart(
     async with serving(Settings.load(back), clock):
         await eventually(lambda: len(receiver.taken) == 5, what="five events")
     assert [event.sequence_no for event in receiver.taken] == [1, 2, 3, 4, 5]
+
+
+async def test_a_new_event_is_a_reason_to_try_again_at_once(
+    desktop: Any, clock: Any, receiver: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "FIRST_PAUSE_SECONDS", 25)
+    receiver.answers = [(503, {})]
+    settings = desktop.settings(
+        webhook_url=receiver.url, webhook_secret_file="webhook.secret", heartbeat_seconds=1
+    )
+    async with serving(Settings.load(settings), clock):
+        await eventually(lambda: len(receiver.taken) >= 6, what="every event")
 
 
 async def test_a_heartbeat_tells_how_far_the_source_is(
