@@ -15,7 +15,6 @@ from rabta_bots.clock import Clock
 from rabta_bots.directory import Directory
 from rabta_bots.matrix import MatrixError
 from rabta_bots.names import room_key
-from rabta_bots.officers import holder_now
 from rabta_bots.officers import holder_now, holders_now
 from rabta_bots.store.audit import write_audit
 from rabta_bots.store.cards import expire_cards, hand_over

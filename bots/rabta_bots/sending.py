@@ -75,11 +75,6 @@ class Sender:
         self._under_way: dict[int, asyncio.Task[bool]] = {}
         self._broken: BaseException | None = None
 
-    async def send_due(self) -> int:
-        """Try every row that is due once; gives how many need not be tried again."""
-        now = self._clock()
-        rows = await in_store(self._engine, lambda connection: outbox.due(connection, now))
-        return sum(await asyncio.gather(*(self._send(row) for row in rows)))
     async def send_due(self) -> None:
         """Begin with every row that is due and has a place, and come back when some are settled.
 

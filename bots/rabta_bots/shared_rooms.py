@@ -133,11 +133,8 @@ def _changes(connection: Connection, composer: Composer, only: Address | None) -
     roll = roll_now(connection, composer.directory, composer.now)
     inside = let_in(connection)
     changes = []
-    for room in _rooms(connection, only):
-        wanted = frozenset(composer.readers_of(connection, room.address, roll))
     for room in rooms:
-        named = posts_of(connection, room.address)
-        wanted = frozenset(who_belongs(room.address, named, roll, composer.may_enter))
+        wanted = frozenset(composer.readers_of(connection, room.address, roll))
         present = frozenset(inside.get(str(room.address), ()))
         if wanted != present and room.room_id is not None:
             changes.append(Change(room.address, room.room_id, present - wanted, wanted - present))

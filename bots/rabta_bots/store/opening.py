@@ -48,11 +48,9 @@ from rabta_bots.store.tables import (
 from rabta_bots.store.together import in_store
 from rabta_contract.event import Event
 
-VERSION = 8
-T = TypeVar("T")
 __all__ = ["STEPS", "VERSION", "in_store", "open_store"]
 
-VERSION = 7
+VERSION = 8
 
 
 def _add_leases_and_rounds(connection: Connection) -> None:
