@@ -15,8 +15,8 @@ from matrix_person import Person
 from rabta_deploy.authority import NetworkAuthority
 from rabta_deploy.fault import YardError
 from rabta_deploy.process import until
-from rabta_deploy.site.description import load
 from rabta_deploy.site.layout import below
+from rabta_deploy.site.reading import load
 from rabta_deploy.site.running import Running, require_programs
 
 pytestmark = [pytest.mark.network, pytest.mark.drill]

@@ -15,8 +15,9 @@ from rabta_deploy.secretfile import write_secret
 from rabta_deploy.site.backup import archive, taking
 from rabta_deploy.site.backup.drill import drill as drill_backup
 from rabta_deploy.site.backup.restoring import restore as restore_backup
-from rabta_deploy.site.description import Site, load
+from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import SYSTEM, Layout, below
+from rabta_deploy.site.reading import load
 
 identity_option = click.option(
     "--identity",

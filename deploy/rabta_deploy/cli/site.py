@@ -15,11 +15,11 @@ from rich.console import Console
 
 from rabta_deploy.fault import YardError
 from rabta_deploy.process import ProcessError
-from rabta_deploy.site.description import load, site_schema
 from rabta_deploy.site.draft import write_draft
 from rabta_deploy.site.layout import SYSTEM, below
 from rabta_deploy.site.preflight import Severity, findings, gather
 from rabta_deploy.site.preflight.live import ask
+from rabta_deploy.site.reading import load, site_schema
 from rabta_deploy.site.rendering import rendered, write
 from rabta_deploy.site.running import Running, root_of
 from rabta_deploy.site.secrets_of_site import make_secrets

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rabta_deploy.site.description import Site, parse
+from rabta_deploy.site.description import Site
+from rabta_deploy.site.reading import parse
 
 EXAMPLES = Path(__file__).parents[3] / "config"
 

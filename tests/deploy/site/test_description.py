@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rabta_deploy.site.alerts import ALERTS, RUNBOOK
-from rabta_deploy.site.description import SiteError, parse, site_schema
+from rabta_deploy.site.reading import SiteError, parse, site_schema
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from rabta_deploy.site.description import load
 from rabta_deploy.site.layout import below
 from rabta_deploy.site.preflight import Finding, Severity, findings, gather
 from rabta_deploy.site.preflight.facts import CertificateFacts, Facts, LiveFacts
+from rabta_deploy.site.reading import load
 from rabta_deploy.site.secrets_of_site import make_secrets
 from rabta_deploy.site.trial import Trial, make
 from rabta_policy import Standing

@@ -24,8 +24,8 @@ from rabta_deploy.secretfile import write_secret
 from rabta_deploy.site.backup.archive import BackupError
 from rabta_deploy.site.backup.restoring import restore
 from rabta_deploy.site.backup.taking import take
-from rabta_deploy.site.description import load
 from rabta_deploy.site.layout import below
+from rabta_deploy.site.reading import load
 from rabta_deploy.site.running import Running
 from rabta_deploy.site.trial import Trial, make
 
