@@ -22,6 +22,9 @@ class ActionKind(StrEnum):
     CALL = "call"
     REFERENCE = "reference"
 
+    # Equal to its word, so it hashes as its word; Enum's own hash, of the name, is Python code.
+    __hash__ = str.__hash__
+
 
 ROOM_ACTIONS = frozenset(
     {

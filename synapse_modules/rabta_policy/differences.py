@@ -8,8 +8,9 @@ from itertools import product
 
 from rabta_policy.actions import Action, ActionKind, Room
 from rabta_policy.judge import decide
-from rabta_policy.policy import Policy, Seat
-from rabta_policy.rights import relation
+from rabta_policy.policy import Policy
+from rabta_policy.rights import parties, relation
+from rabta_policy.seats import Seat
 from rabta_policy.verdicts import Allowed
 
 Reach = frozenset[tuple[ActionKind, str]]
@@ -78,17 +79,17 @@ class _View:
         self._policy = policy
         self._now = now
         self._alike: dict[object, Reach] = {}
-        self._named = {party for pair in policy.permit_rights for party in pair}
+        self._named = parties(policy.permit_rights)
 
     def named_in(self, room: str) -> set[str]:
         """The servers that the permits of a room name."""
         table = self._policy.room_permit_rights.get(room, {})
-        parties = {party for pair in table for party in pair}
+        named = parties(table)
         return {
             name
             for name in self._policy.server_names
             if (seat := self._policy.seat_of_server(name, self._now)) is not None
-            and not parties.isdisjoint(seat.parties)
+            and not named.isdisjoint(seat.parties)
         }
 
     def reach(self, origin: str, destination: str, room: str | None = None) -> Reach:
@@ -98,7 +99,7 @@ class _View:
             return self._judge(origin, destination, room)
         stands = (
             origin == destination,
-            relation(one.organisation, other.organisation),
+            relation(one, other),
             self._likeness(one),
             self._likeness(other),
         )

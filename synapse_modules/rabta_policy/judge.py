@@ -3,13 +3,14 @@
 The rules R1 to R15 are written out in docs/reference/rules.md; the numbers here are the same.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rabta_policy.actions import ENTERING, ROOM_ACTIONS, Action, ActionKind
 from rabta_policy.classes import NEVER_IN_A_ROOM, ROOM_CLASSES
-from rabta_policy.policy import Policy, Seat
+from rabta_policy.policy import Policy
 from rabta_policy.reasons import ReasonCode
 from rabta_policy.rights import Leave, PermitRights, relation
+from rabta_policy.seats import Seat
 from rabta_policy.verdicts import Allowed, Denied, Reason, Verdict
 
 # Looking up a member of an enumeration costs as much as a rule: these are met on every decision.
@@ -34,7 +35,7 @@ def decide(policy: Policy, action: Action, now: datetime) -> Verdict:
         Allowed with the grant it rests on, or Denied with every reason that speaks against it.
         The cost does not depend on the number of organisations or permits.
     """
-    if now.utcoffset() is None:  # R15.
+    if now.tzinfo is not UTC and now.utcoffset() is None:  # R15.
         return Denied((Reason(ReasonCode.CLOCK_WITHOUT_ZONE, action),))
     at_home = action.origin == action.destination
     against = _always(policy, action, now, at_home=at_home)
@@ -111,9 +112,7 @@ def _rank(policy: Policy, action: Action, against: list[Reason], *, at_home: boo
 
 def _ceilings(action: Action, rank: int, seats: tuple[Seat, ...]) -> tuple[Reason, ...]:
     # R9.
-    low = dict.fromkeys(
-        (seat.organisation.code, ROOM_CLASSES[seat.rank]) for seat in seats if rank > seat.rank
-    )
+    low = dict.fromkeys((seat.code, ROOM_CLASSES[seat.rank]) for seat in seats if rank > seat.rank)
     return tuple(
         Reason(ReasonCode.CLASS_ABOVE_CEILING, action, code, ceiling) for code, ceiling in low
     )
@@ -124,20 +123,19 @@ def right_between(
 ) -> Allowed | Reason:
     """What lets the first seat do it to the second: the relation, a permit, or why neither."""
     origin, destination = seats
-    name = relation(origin.organisation, destination.organisation)
+    name = relation(origin, destination)
     leave = policy.relation_rights[name].get(action.kind)
     if leave is not None and rank <= leave.rank:  # R11.
         return leave.verdict
     # R12.
-    room = action.room
-    in_room = None if room is None else policy.room_permit_rights.get(room.room_id or "")
-    met: list[Leave | None] = []
-    for table in (policy.permit_rights, in_room):
-        met += () if table is None else _permits(table, action.kind, seats, now)
+    met = _permits(policy.permit_rights, action.kind, seats, now)
+    if policy.room_permit_rights and action.room is not None:
+        in_room = policy.room_permit_rights.get(action.room.room_id or "")
+        met += () if in_room is None else _permits(in_room, action.kind, seats, now)
     for permitted in met:
         if permitted is not None and rank <= permitted.rank:
             return permitted.verdict
-    subject = f"{origin.organisation.code} to {destination.organisation.code}"
+    subject = f"{origin.code} to {destination.code}"
     refs = [permitted.verdict.grant.ref for permitted in met if permitted is not None]
     if refs:
         return Reason(_CLASS_ABOVE_PERMIT, action, subject, ", ".join(refs))
@@ -151,15 +149,19 @@ def _permits(
     table: PermitRights, kind: ActionKind, seats: tuple[Seat, Seat], now: datetime
 ) -> list[Leave | None]:
     # One entry per permit for this action; None for one that is not in force today.
+    by_pair = table.get(kind)
+    if by_pair is None:
+        return []
     origin, destination = seats
-    met: list[Leave | None] = []
-    for one in origin.parties:
-        for other in destination.parties:
-            by_action = table.get((one, other))
-            timeline = None if by_action is None else by_action.get(kind)
-            if timeline is not None:
-                met.append(timeline.at(now))
-    return met
+    if not (origin.groups or destination.groups):
+        timeline = by_pair.get((origin.code, destination.code))
+        return [] if timeline is None else [timeline.at(now)]
+    return [
+        timeline.at(now)
+        for one in origin.parties
+        for other in destination.parties
+        if (timeline := by_pair.get((one, other))) is not None
+    ]
 
 
 def _owner(
@@ -171,8 +173,8 @@ def _owner(
     if owner is None:
         return (Reason(ReasonCode.OWNER_UNKNOWN, action, code or ""),)
     origin, destination = seats
-    owning = owner.organisation.code
-    if owning in {origin.organisation.code, destination.organisation.code}:
+    owning = owner.code
+    if owning in {origin.code, destination.code}:
         return ()  # a party to the act: its right was judged with it
     if rank > owner.rank:
         return _ceilings(action, rank, (owner,))
@@ -180,7 +182,7 @@ def _owner(
         return ()
     invited = action.kind == _INVITE
     pair = (owner, destination) if invited else (origin, owner)
-    entering = (destination if invited else origin).organisation.code
+    entering = (destination if invited else origin).code
     if owner.barred or isinstance(right_between(policy, action, pair, rank, now), Reason):
         return (Reason(ReasonCode.OWNER_HAS_NO_RIGHT, action, owning, entering),)
     return ()

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -10,6 +11,8 @@ _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 _SPAN = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})S)?)?", re.ASCII)
+
+_NO_MOMENT = "is not a date and time with an offset, like 2026-07-01T00:00:00+05:00"
 
 
 def read_moment(value: object) -> datetime:
@@ -20,8 +23,16 @@ def read_moment(value: object) -> datetime:
     """
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise ValueError("is not a date and time with an offset, like 2026-07-01T00:00:00+05:00")
+    if not isinstance(value, str):
+        raise ValueError(_NO_MOMENT)  # noqa: TRY004 - pydantic makes a fault of a ValueError alone
+    return _read_text(value)
+
+
+# Thousands of entries carry the same few dates: one object for each of them.
+@lru_cache(maxsize=4096)
+def _read_text(value: str) -> datetime:
+    if not _MOMENT.fullmatch(value):
+        raise ValueError(_NO_MOMENT)
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:

@@ -2,18 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from sys import intern
 
 from rabta_policy.classes import RoomClass, closed_class
 from rabta_policy.document import PolicyDocument
-from rabta_policy.reasons import ReasonCode
-from rabta_policy.registry import OrganisationEntry, Server
-from rabta_policy.rights import RANK, PermitRights, permit_rights, relation_rights
-from rabta_policy.states import Organisation, states
-from rabta_policy.timeline import Timeline
+from rabta_policy.registry import Server
+from rabta_policy.rights import PermitRights, permit_rights, relation_rights
+from rabta_policy.seats import Seat, Seats
+from rabta_policy.states import Organisation
 
 
 class Standing(StrEnum):
@@ -22,23 +19,6 @@ class Standing(StrEnum):
     IN_FORCE = "in-force"
     GRACE = "grace"
     EXPIRED = "expired"
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Who speaks for a server (or under a code) at a moment.
-
-    Attributes:
-        organisation: The organisation itself, or whoever follows it.
-        rank: Its ceiling, as a place in the order of classes.
-        barred: Why it cannot deal with other servers; empty when it can.
-        parties: Its code and the groups it is in, as permits name them.
-    """
-
-    organisation: Organisation
-    rank: int
-    barred: tuple[ReasonCode, ...]
-    parties: tuple[str, ...]
 
 
 class Policy:
@@ -73,7 +53,7 @@ class Policy:
         )
         self.room_permit_rights = self._room_permits()
         self._servers = dict(_servers(document))
-        self._by_code = dict(_Seats(document, self._servers).by_code())
+        self._by_code = dict(Seats(document, self._servers).by_code())
         self._server_of = {
             entry.code: entry.server.name for entry in document.organisations if entry.server
         }
@@ -157,77 +137,3 @@ def _servers(document: PolicyDocument) -> Iterator[tuple[str, Server]]:
             if server.tls_ca is None and document.tls_ca is not None:
                 server = server.model_copy(update={"tls_ca": document.tls_ca})
             yield server.name, server
-
-
-class _Seats:
-    """Works out, for every organisation, who sits where from when on."""
-
-    def __init__(self, document: PolicyDocument, servers: Mapping[str, Server]) -> None:
-        self._entries = {entry.code: entry for entry in document.organisations}
-        self._states = {code: Timeline(states(entry)) for code, entry in self._entries.items()}
-        self._servers = servers
-        self._phases = document.phases
-        self._phase_moments = {
-            moment
-            for phase in document.phases.values()
-            for moment in (phase.opens, phase.closes)
-            if moment is not None
-        }
-        named = {
-            party for permit in document.permits for party in (permit.origin, permit.destination)
-        }
-        self._groups: dict[str, list[str]] = defaultdict(list)
-        for group, members in document.groups.items():
-            if group in named:  # a group that no permit names costs nothing
-                for member in dict.fromkeys(members):
-                    self._groups[member].append(intern(group))
-
-    def by_code(self) -> Iterator[tuple[str, Timeline[Seat]]]:
-        for code, entry in self._entries.items():
-            moments = sorted(self._moments(code) | self._phase_moments)
-            yield code, Timeline((moment, self._seat(entry, moment)) for moment in moments)
-
-    def _moments(self, code: str) -> set[datetime]:
-        # Its own changes, and those of everyone who may come to follow it.
-        found: set[datetime] = set()
-        ahead, done = [code], set()
-        while ahead:
-            at = ahead.pop()
-            if at in done:
-                continue
-            done.add(at)
-            timeline = self._states[at]
-            found.update(timeline.starts)
-            ahead += [s for state in timeline.values if state for s in state.successors[:1]]
-        return found
-
-    def _seat(self, entry: OrganisationEntry, when: datetime) -> Seat | None:
-        state = self._states[entry.code].at(when)
-        if state is None:
-            return None
-        while state.status == "retired" and state.successors:
-            follower = self._states[state.successors[0]].at(when)
-            if follower is None:
-                break
-            state = follower
-        return Seat(
-            organisation=state,
-            rank=RANK[state.ceiling],
-            barred=tuple(self._barred(entry, state, when)),
-            parties=(state.code, *self._groups.get(state.code, ())),
-        )
-
-    def _barred(
-        self, entry: OrganisationEntry, state: Organisation, when: datetime
-    ) -> Iterator[ReasonCode]:
-        # R4.
-        if state.status != "active":
-            yield ReasonCode(f"organisation-{state.status}")
-        # R5.
-        phase = next((p for name, p in self._phases.items() if name == state.phase), None)
-        if phase is None or when < phase.opens or (phase.closes and when >= phase.closes):
-            yield ReasonCode.PHASE_CLOSED
-        # R6.
-        server = self._servers.get(entry.server.name) if entry.server else None
-        if server is None or not server.pinned:
-            yield ReasonCode.SERVER_NOT_PINNED

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
 from sys import intern
+from typing import Protocol
 
 from rabta_policy.actions import ActionKind
 from rabta_policy.classes import ROOM_CLASSES
 from rabta_policy.permits import Permit, Relations, Right
 from rabta_policy.registry import DIVISION_KINDS
-from rabta_policy.states import Organisation
 from rabta_policy.timeline import Timeline
 from rabta_policy.verdicts import Allowed, Grant
 
@@ -34,11 +34,27 @@ class Leave:
 RelationRights = Mapping[str, Mapping[ActionKind, Leave]]
 """By relation seen from the origin, then by action."""
 
-PermitRights = Mapping[tuple[str, str], Mapping[ActionKind, Timeline[Leave]]]
-"""By the two parties (codes or groups), then by action; what is in force at a moment."""
+PermitRights = Mapping[ActionKind, Mapping[tuple[str, str], Timeline[Leave]]]
+"""By action, then by the two parties (codes or groups); what is in force at a moment."""
 
 
-def relation(origin: Organisation, destination: Organisation) -> str:
+class Related(Protocol):
+    """What says how one organisation stands to another: `Organisation` and `Seat` have it."""
+
+    @property
+    def code(self) -> str:
+        """Its code in the registry."""
+
+    @property
+    def parent(self) -> str | None:
+        """The code of the one it is under."""
+
+    @property
+    def kind(self) -> str:
+        """What sort of organisation it is."""
+
+
+def relation(origin: Related, destination: Related) -> str:
     """How the origin stands to the destination. The closest relation counts.
 
     Returns:
@@ -77,7 +93,7 @@ def _by_action(name: str, right: Right) -> dict[ActionKind, Leave]:
 
 
 def permit_rights(permits: Iterable[Permit]) -> PermitRights:
-    """The permits by pair of parties and action."""
+    """The permits by action and pair of parties."""
     pairs: dict[tuple[str, str], list[Permit]] = defaultdict(list)
     for permit in permits:
         # One string for one name: then a look-up compares addresses, and reads no letters.
@@ -85,7 +101,16 @@ def permit_rights(permits: Iterable[Permit]) -> PermitRights:
         pairs[origin, destination].append(permit)
         if permit.direction == "both" and origin != destination:
             pairs[destination, origin].append(permit)
-    return {pair: _timelines(found) for pair, found in pairs.items()}
+    rights: dict[ActionKind, dict[tuple[str, str], Timeline[Leave]]] = defaultdict(dict)
+    for pair, found in pairs.items():
+        for action, timeline in _timelines(found).items():
+            rights[action][pair] = timeline
+    return dict(rights)
+
+
+def parties(table: PermitRights) -> set[str]:
+    """Every party that a permit of the table names."""
+    return {party for by_pair in table.values() for pair in by_pair for party in pair}
 
 
 def _timelines(permits: list[Permit]) -> dict[ActionKind, Timeline[Leave]]:

@@ -35,7 +35,7 @@ def states(entry: OrganisationEntry) -> list[tuple[datetime, Organisation]]:
     state = Organisation(
         code=intern(entry.code),
         kind=entry.kind,
-        parent=entry.parent,
+        parent=intern(entry.parent) if entry.parent else None,
         name=entry.name,
         name_ur=entry.name_ur,
         phase=entry.phase,
@@ -59,7 +59,7 @@ def _changed(state: Organisation, change: Change) -> Organisation:
         if getattr(change, field) is not None
     }
     if "parent" in written:
-        new["parent"] = change.parent
+        new["parent"] = intern(change.parent) if change.parent else None
     if "successors" in written:
         new["successors"] = change.successors
     elif new.get("status", "retired") != "retired":

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from rabta_policy import Action, ActionKind, Allowed, Denied, Policy, Room, decide
+from rabta_policy.timeline import Timeline
 
 CODES = ("ITT", "FIN", "LAW", "NITB", "CERT", "NADRA")
 CLASSES = ("unclassified", "restricted", "confidential")
@@ -108,6 +109,15 @@ def changed(plain: Plain, drawn: Any) -> Plain:
     plain["relations"] |= relations
     plain["permits"] = list(exceptions)
     return plain
+
+
+@given(st.lists(st.tuples(moments, st.none() | st.integers(0, 2)), max_size=6), moments)
+def test_a_timeline_answers_as_its_steps_read_one_by_one(
+    steps: list[tuple[datetime, int | None]], now: datetime
+) -> None:
+    steps.sort(key=lambda step: step[0])
+    passed = [value for start, value in steps if start <= now]
+    assert Timeline(steps).at(now) == (passed[-1] if passed else None)
 
 
 @unhurried
