@@ -1,4 +1,4 @@
-"""Ordinary messages do not wait for the state of their room; everything else does."""
+"""Messages do not wait for the state of their room that no rule looks at; state does."""
 
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -7,6 +7,8 @@ import pytest
 from synapse.module_api.callbacks.third_party_event_rules_callbacks import (
     ThirdPartyEventRulesModuleApiCallbacks as Rules,
 )
+from synapse.types import StateMap
+from synapse.types.state import StateFilter
 
 from rabta_synapse import class_rules, ordinary
 
@@ -46,10 +48,29 @@ async def test_an_ordinary_message_is_allowed_without_the_state_of_its_room(
     assert await rules(1).check_event_allowed(event(event_type), CONTEXT) == (True, None)
 
 
+STATE_IDS = {
+    ("m.room.create", ""): "$create",
+    ("m.room.encryption", ""): "$encryption",
+    ("m.room.server_acl", ""): "$acl",
+    ("m.room.member", "@amna:itt.gov.test"): "$member",
+    ("m.room.topic", ""): "$topic",
+}
+
+
 @pytest.mark.parametrize("event_type", ["m.room.message", "m.room.redaction", "m.sticker"])
-async def test_what_a_rule_looks_at_waits_for_the_state(event_type: str) -> None:
-    with pytest.raises(StateLoadedError):
-        await rules(1).check_event_allowed(event(event_type), CONTEXT)
+async def test_for_another_message_only_the_state_that_a_rule_looks_at_is_loaded(
+    event_type: str,
+) -> None:
+    async def prev_state_ids(state_filter: StateFilter) -> StateMap[str]:
+        return state_filter.filter_state(STATE_IDS)
+
+    asked = rules(1)
+    asked.store = Mock(get_events=AsyncMock(return_value={}))
+    context = Mock(get_prev_state_ids=prev_state_ids)
+    assert await asked.check_event_allowed(event(event_type), context) == (True, None)
+    (loaded,) = asked.store.get_events.call_args.args
+    assert sorted(loaded) == ["$acl", "$create", "$encryption"]
+    asked._check_event_allowed_callbacks[0].assert_awaited_once()
 
 
 async def test_a_state_event_with_the_type_of_a_message_waits_for_the_state() -> None:
