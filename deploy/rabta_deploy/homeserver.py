@@ -49,6 +49,7 @@ class Homeserver:
         client_port: Loopback port of the client and admin APIs.
         federation_port: Loopback port of the plain federation API, for the gateway.
         with_workers: Run as many processes; the database must be PostgreSQL.
+        python_path: Where further modules of its `modules` are installed, beside our own.
         further: Further fields of `SynapseSettings`.
     """
 
@@ -60,6 +61,7 @@ class Homeserver:
         client_port: int,
         federation_port: int,
         with_workers: bool = False,
+        python_path: Path | None = None,
         **further: Any,
     ) -> None:
         if with_workers:
@@ -71,6 +73,7 @@ class Homeserver:
             **further,
         )
         self.server_name = server_name
+        self._environment = {"PYTHONPATH": str(python_path)} if python_path else {}
         self.files = SynapseFiles(directory=directory.absolute())
         self.client_url = f"http://127.0.0.1:{client_port}"
         self.federation_url = f"http://127.0.0.1:{federation_port}"
@@ -158,6 +161,7 @@ class Homeserver:
             [sys.executable, "-m", "synapse.app.homeserver", "-c", self.files.config],
             name=f"homeserver {self.server_name}",
             log_file=self.files.log,
+            environment=self._environment,
             directory=self.files.directory,
         )
 
