@@ -19,7 +19,7 @@ from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.process import ProcessError, stop_all
 
 TARGET = 1.03
-BLOCKS, ROUNDS = 4, 6
+BLOCKS, ROUNDS = 3, 8
 Round = dict[str, float]
 """Subject's name -> CPU seconds per event."""
 Spent = dict[str, list[Round]]

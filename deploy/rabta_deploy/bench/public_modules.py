@@ -45,7 +45,9 @@ PUBLIC_MODULES = (
         "room_access_rules.RoomAccessRules",
         {"id_server": "id.gov.test"},
     ),
-    PublicModule("synapse-freeze-room==1.1.0", "freeze_room.FreezeRoom"),
+    PublicModule(
+        "synapse-freeze-room==1.1.0", "freeze_room.FreezeRoom", further=("frozendict==2.4.7",)
+    ),
     PublicModule(
         "synapse-invite-checker==0.6.1",
         "synapse_invite_checker.InviteChecker",

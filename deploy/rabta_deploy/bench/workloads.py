@@ -12,7 +12,7 @@ from rabta_deploy.jsonhttp import request
 from rabta_deploy.process import until
 from rabta_deploy.raw_homeserver import RawRoom, event_id_of
 
-EVENTS = 40
+EVENTS = 30
 """In a round."""
 # As Megolm makes it of a short sentence; only its size matters to a homeserver.
 CIPHERTEXT = {
