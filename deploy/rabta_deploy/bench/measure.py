@@ -22,18 +22,23 @@ class Measure:
         ours: the figure with our part, in `unit`.
         base: the figure it is compared with, in `unit`.
         unit: of both figures.
-        ratio: ours to base.
-        between: where the true median of the ratio lies, at 95 %; None for a single reading.
         target: the ratio we want at most; None where none is set.
+        median_ratio: of the rounds, where both were measured in turns.
+        between: where the true median of the ratio lies, at 95 %; None for a single reading.
     """
 
     name: str
     ours: float
     base: float
     unit: str
-    ratio: float
-    between: tuple[float, float] | None = None
     target: float | None = None
+    median_ratio: float | None = None
+    between: tuple[float, float] | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Ours to base: of the rounds the median, else of the two figures."""
+        return self.ours / self.base if self.median_ratio is None else self.median_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ Line = Measure | Skipped
 
 def to_target(name: str, ours: float, target: float, unit: str) -> Measure:
     """A figure beside the most it should be."""
-    return Measure(name, ours, target, unit, ours / target, None, 1.0)
+    return Measure(name, ours, target, unit, 1.0)
 
 
 def in_turns(
@@ -73,7 +78,7 @@ def in_turns(
     """
     ratios = [one / other for one, other in zip(ours, base, strict=True)]
     return Measure(
-        name, median(ours), median(base), unit, median(ratios), sure_of_median(ratios), target
+        name, median(ours), median(base), unit, target, median(ratios), sure_of_median(ratios)
     )
 
 
