@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,12 +11,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ministry import Hands, Ministry, secret_file
+from events import Telling
+from ministry import SECRET, Hands, Ministry, secret_file
 from sqlalchemy import URL, Engine, create_engine, make_url, select, text
 
 from rabta_bots.store.audit import write_audit
@@ -23,6 +26,8 @@ from rabta_bots.store.fence import fence, raise_epoch
 from rabta_bots.store.lease import LeaseLostError, lease_on
 from rabta_bots.store.opening import open_store
 from rabta_bots.store.tables import audit, leases
+from rabta_bots.store.tables import events as inbox
+from rabta_contract import SigningSecrets, event_bytes, sign
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.ports import free_port
 from rabta_deploy.process import until
@@ -189,8 +194,34 @@ def test_a_standby_that_is_told_to_stop_stops(place: Place) -> None:
     assert place.epoch() == 1
 
 
+def _signed_delivery(telling: Telling, port: int) -> bytes:
+    """A whole HTTP request with an event that any leading bridge takes."""
+    event = telling.charge("ITT-DS-ADMN", "p-2")
+    body = event_bytes(event)
+    now = datetime.now(UTC)  # noqa: TID251 - real processes live in real time
+    headers = {
+        **sign(event.id, body, SigningSecrets.parse(SECRET), now),
+        "Host": f"127.0.0.1:{port}",
+        "Content-Type": "application/cloudevents+json",
+        "Content-Length": str(len(body)),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST /eoffice/events HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def test_a_delivery_of_that_kind_is_taken_by_the_process_that_leads(
+    ministry: Ministry, telling: Telling
+) -> None:
+    for place in _place(ministry):
+        first = place.start("first")
+        assert until(first.leads, within_s=60), first.written()
+        with socket.create_connection(("127.0.0.1", first.port), timeout=30) as waiting:
+            waiting.sendall(_signed_delivery(telling, first.port))
+            assert b" 202 " in waiting.makefile("rb").readline()
+
+
 def test_a_frozen_process_whose_lock_was_freed_wakes_and_ends_without_a_word_written(
-    postgres_place: Place,
+    postgres_place: Place, telling: Telling
 ) -> None:
     place = postgres_place
     first = place.start("first")
@@ -215,11 +246,18 @@ def test_a_frozen_process_whose_lock_was_freed_wakes_and_ends_without_a_word_wri
     with engine.begin() as connection:
         before = connection.execute(select(audit.c.row)).all()
 
+    # A delivery waits at its door, so that it has something to write as soon as it wakes.
+    waiting = socket.create_connection(("127.0.0.1", first.port), timeout=30)
+    waiting.sendall(_signed_delivery(telling, first.port))
     os.kill(first.process.pid, signal.SIGCONT)
     assert first.process.wait(timeout=30) == 1, first.written()
     assert "this process is the bridge no longer" in first.written()
+    # It took nothing: an answer, if there was one, says that it cannot.
+    assert b" 202 " not in waiting.makefile("rb").readline()
+    waiting.close()
     with engine.begin() as connection:
         assert connection.execute(select(audit.c.row)).all() == before
+        assert connection.execute(select(inbox.c.event_id)).all() == []
     engine.dispose()
     assert second.leads()
     assert place.epoch() == 2
