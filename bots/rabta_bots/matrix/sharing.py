@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 import vodozemac
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from rabta_bots.matrix import plan, roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
@@ -27,7 +27,9 @@ from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
 _BATCH = 25
-"""Devices per transaction and request: some 20 ms of work, then the event loop has its turn."""
+"""Devices per transaction: some 20 ms of work, then the event loop has its turn."""
+_PER_REQUEST = 100
+"""Devices per request, which gathers the letters of several transactions."""
 _CLAIMED = 250
 """Devices per claim: its answer is parsed in one piece."""
 _AT_ONCE = 4
@@ -235,11 +237,14 @@ class Sharing:
                 if todo.rotate:
                     self._rotate(connection, room_id)
                 self._refuse(connection, room_id, todo.refuse, "m.unverified")
+            txn_id = ""
             for start in range(0, len(todo.serve), _BATCH):
                 batch = todo.serve[start : start + _BATCH]
+                if start % _PER_REQUEST == 0:
+                    txn_id = _new_txn_id()
                 with self._state.transaction() as connection:
                     self._open([one for one in batch if not self._has_session(one)], claimed)
-                    self._serve(connection, room_id, batch)
+                    self._serve(connection, room_id, batch, txn_id)
                 await asyncio.sleep(0)
 
     def _rotate(self, connection: Connection, room_id: str) -> None:
@@ -261,7 +266,10 @@ class Sharing:
         if session.shared_history:
             store.note_shareable(room_id, session.id, keys["curve25519"])
 
-    def _serve(self, connection: Connection, room_id: str, devices: Sequence[Device]) -> None:
+    def _serve(
+        self, connection: Connection, room_id: str, devices: Sequence[Device], txn_id: str
+    ) -> None:
+        """Queue the key for devices, in the request of that id, which has not been tried yet."""
         session = self._session(room_id)
         machine = self._state.machine
         content: dict[str, Any] = {
@@ -279,7 +287,7 @@ class Sharing:
                 messages.append((device, machine.encrypt_for(device, "m.room_key", content)))
             except (LookupError, ValueError):
                 without.append(device)
-        _queue(connection, room_id, "m.room.encrypted", messages)
+        _queue(connection, room_id, "m.room.encrypted", messages, txn_id)
         _note(connection, room_id, [device for device, _ in messages], "sent", session.index)
         self._refuse(connection, room_id, without, "m.no_olm")
 
@@ -325,24 +333,36 @@ def _nobody(todo: Plan, room_id: str) -> MatrixError:
     return MatrixError("no-reader", room_id, permanent=False)
 
 
+def _new_txn_id() -> str:
+    """Give an id that only has to be the same when the very same request is sent again."""
+    return f"rk-{secrets.token_hex(16)}"
+
+
 def _queue(
     connection: Connection,
     room_id: str,
     event_type: str,
     messages: Sequence[tuple[Device, Mapping[str, Any]]],
+    txn_id: str | None = None,
 ) -> None:
+    """Queue a request, or add to the one of that transaction id."""
     if not messages:
         return
-    by_user: dict[str, dict[str, Any]] = {}
+    table = tables.to_device
+    begun = connection.execute(select(table.c.messages).where(table.c.txn_id == txn_id)).scalar()
+    by_user: dict[str, dict[str, Any]] = json.loads(begun)["messages"] if begun else {}
     for device, content in messages:
         by_user.setdefault(device.user_id, {})[device.device_id] = content
+    text = json.dumps({"messages": by_user})
+    if begun:
+        connection.execute(update(table).where(table.c.txn_id == txn_id).values(messages=text))
+        return
     connection.execute(
-        insert(tables.to_device).values(
+        insert(table).values(
             room_id=room_id,
-            # Only has to be the same when this very row is sent again.
-            txn_id=f"rk-{secrets.token_hex(16)}",
+            txn_id=txn_id or _new_txn_id(),
             event_type=event_type,
-            messages=json.dumps({"messages": by_user}),
+            messages=text,
         )
     )
 

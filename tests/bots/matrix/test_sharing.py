@@ -55,7 +55,7 @@ async def _send(ours: Any, txn_id: str) -> str:
 async def test_a_room_of_three_hundred_devices_gets_its_key_in_turns_with_the_loop(
     parts: Make, phone: Make, scripted: Any
 ) -> None:
-    """How long a turn is, `make bench` measures; here none holds more than 25 devices."""
+    """How long a turn is, `make bench` measures; here none serves more than 25 devices."""
     ours = await parts()
     people = [phone(f"@officer{number}:itt.gov.test") for number in range(300)]
     _script(scripted, people)
@@ -73,7 +73,7 @@ async def test_a_room_of_three_hundred_devices_gets_its_key_in_turns_with_the_lo
     watching.cancel()
     letters = [list(body["messages"]) for _, body in scripted.asked("sendToDevice")]
     assert sorted(itertools.chain(*letters)) == sorted(one.user_id for one in people)
-    assert max(map(len, letters)) == 25
+    assert sorted(map(len, letters)) == [100, 100, 100]
     held = list(held_at_turn.values())
     assert max(after - before for before, after in itertools.pairwise(held)) == 25
     assert len(ours.rows(tables.recipient)) == 300
@@ -106,7 +106,7 @@ async def test_letters_that_failed_stay_queued_and_the_others_do_not_go_twice(
     parts: Make, phone: Make, scripted: Any
 ) -> None:
     ours = await parts()
-    _script(scripted, [phone(f"@officer{number}:itt.gov.test") for number in range(60)])
+    _script(scripted, [phone(f"@officer{number}:itt.gov.test") for number in range(210)])
     failing = iter([503])
     scripted.answers["sendToDevice"] = lambda *_: (next(failing, 200), {})
     with pytest.raises(MatrixError) as failed:
