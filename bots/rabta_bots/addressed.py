@@ -20,6 +20,7 @@ from rabta_bots.composing import Composed, Composer, TakenBack
 from rabta_bots.grades import CLASS_OF_GRADE, fits
 from rabta_bots.officers import Officer, holder_now
 from rabta_bots.retrying import Again, Permanent, without_reader
+from rabta_bots.store.announcements import note_notice
 from rabta_bots.store.cards import open_cards
 from rabta_bots.store.events import event_by_row
 from rabta_bots.store.outbox import NO_HOLDER, sent_in_stream
@@ -64,6 +65,8 @@ def note_sent(connection: Connection, row: Row[Any], room_id: str, message_id: s
     """Note what follows from a message having been sent."""
     if row.part == "thread":
         note_root(connection, Address.parse(row.address), row.draft["thread"], message_id)
+    if row.part == "note" and "about" in row.draft:
+        note_notice(connection, message_id, room_id, row.draft["about"])
     if row.part in TELLING:
         note_told(connection, row, room_id, message_id)
 

@@ -10,6 +10,7 @@ class RoomKind(StrEnum):
     POST = "post"
     SECTION = "section"
     CASE = "case"
+    DIVISIONS = "divisions"
     ANNOUNCEMENTS = "announcements"
     OPERATORS = "operators"
 
@@ -52,6 +53,11 @@ def of_section(org: str, section: str, room_class: str) -> Address:
 def of_case(file_id: str, room_class: str) -> Address:
     """The room of one file, made on request."""
     return Address(RoomKind.CASE, file_id, room_class)
+
+
+def of_divisions(number: int, room_class: str) -> Address:
+    """The room of two posts of two organisations, about one file."""
+    return Address(RoomKind.DIVISIONS, str(number), room_class)
 
 
 def of_announcements(scope: str, room_class: str) -> Address:

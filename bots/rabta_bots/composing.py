@@ -248,9 +248,13 @@ class Composer:
         return who_belongs(address, posts_of(connection, address), roll, self.may_enter)
 
     def may_enter(self, officer: Officer, address: Address) -> bool:
-        """Whether the officer may be in the room: of our own server."""
-        del address
-        return officer.server_name == self.server_name
+        """Whether the officer may be in the room: of our own server, or let in by the policy."""
+        if officer.server_name == self.server_name:
+            return True
+        both = (ActionKind.REFERENCE, ActionKind.INVITE)
+        return address.kind is RoomKind.DIVISIONS and not any(
+            self.judge(kind, officer.server_name, address.room_class) for kind in both
+        )
 
     def judge(self, kind: ActionKind, server_name: str, room_class: str) -> Reason | None:
         """Why the policy does not let us do it to another server in a room of ours, or None."""

@@ -60,10 +60,14 @@ REFUSALS: dict[str, str] = {
     Misread.ANNOUNCEMENT_REQUIRED: N_(
         "Say to whom, by when and what: announce all by 2026-08-14: <words>."
     ),
+    Refusal.NO_OTHER_ORGANISATION: N_("That is no post of another organisation known here."),
+    Refusal.POST_VACANT: N_("Nobody with an account holds that post now."),
+    Refusal.NO_SUCH_REQUEST: N_("Nobody has asked this post for such a room."),
+    Refusal.REQUEST_OVER: N_("That request was answered already, or its file was reclassified."),
     Misread.UNKNOWN_COMMAND: N_("I do not understand this. Write help for the commands."),
     Misread.EXTRA_WORDS: N_("This command stands alone. Write the one word, or return <remarks>."),
     Misread.REMARKS_REQUIRED: N_("Say why: return <remarks>."),
-    Misread.POST_REQUIRED: N_("Say to which post: forward <post>."),
+    Misread.POST_REQUIRED: N_("Say to which post, by its id."),
     Misread.LANGUAGE_REQUIRED: N_("Say which language: lang en or lang ur."),
     Misread.CODE_REQUIRED: N_("Confirm with the code of the question: yes <code>."),
     Misread.TOO_LONG: N_("This is too long for a command."),
@@ -156,6 +160,9 @@ USAGES: dict[Verb, str] = {
     Talk.FILE: N_("file <number>"),
     Talk.CLASS: N_("class <class> <room>"),
     Talk.CASE: N_("case <file>"),
+    Talk.CONSULT: N_("consult <post>"),
+    Talk.ACCEPT: N_("accept"),
+    Talk.DECLINE: N_("decline"),
     Talk.ANNOUNCE: N_("announce <to> by <date>: <words>"),
     Talk.REPORT: N_("report <announcement>"),
     CommandVerb.REMIND: VERBS[CommandVerb.REMIND],
@@ -176,10 +183,12 @@ PLAIN = {
 }
 
 
-def refusal(language: str, reason: str, listing: Sequence[str] = ()) -> str:
+def refusal(
+    language: str, reason: str, listing: Sequence[str] = (), sentence: str | None = None
+) -> str:
     """Why a command was not carried out: a sentence, the stable code, and a list to choose from."""
-    sentence = f"{say(language, NOT_DONE)} {say(language, REFUSALS[reason])} [{reason}]"
-    return "\n".join([sentence, *listing])
+    why = say(language, sentence or REFUSALS[reason])
+    return "\n".join([f"{say(language, NOT_DONE)} {why} [{reason}]", *listing])
 
 
 def question(

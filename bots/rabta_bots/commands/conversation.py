@@ -68,9 +68,23 @@ class Conversation:
         )
         return "answered"
 
-    def refuse(self, reason: str, listed: Sequence[str] = (), *, card_id: int | None = None) -> str:
-        """Queue the reason as a reply, and audit it without any content."""
-        self.answer(answers.refusal(self.language, reason, listed))
+    def refuse(
+        self,
+        reason: str,
+        listed: Sequence[str] = (),
+        *,
+        card_id: int | None = None,
+        sentence: str | None = None,
+    ) -> str:
+        """Queue the reason as a reply, and audit it without any content.
+
+        Args:
+            reason: The stable code.
+            listed: Lines below it.
+            card_id: The card that it is about.
+            sentence: What to say where the code is the judge's and not one of ours.
+        """
+        self.answer(answers.refusal(self.language, reason, listed, sentence))
         self.audit("command-refused", reason=str(reason), card_id=card_id)
         return str(reason)
 

@@ -24,6 +24,9 @@ class Talk(StrEnum):
     FILE = "file"
     CLASS = "class"
     CASE = "case"
+    CONSULT = "consult"
+    ACCEPT = "accept"
+    DECLINE = "decline"
     ANNOUNCE = "announce"
     REPORT = "report"
     LANG = "lang"
@@ -47,6 +50,9 @@ SPELLINGS: dict[Verb, tuple[str, ...]] = {
     Talk.FILE: ("file", "attach", "فائل", "فائل میں لگائیں", "نتھی کریں"),
     Talk.CLASS: ("class", "درجہ", "درجہ بندی"),
     CommandVerb.REMIND: ("remind", "یاد دہانی", "یاد دلائیں"),
+    Talk.CONSULT: ("consult", "مشورہ"),
+    Talk.ACCEPT: ("accept", "قبول", "قبول ہے"),
+    Talk.DECLINE: ("decline", "انکار"),
     Talk.ANNOUNCE: ("announce", "اعلان"),
     Talk.REPORT: ("report", "رپورٹ"),
     Talk.CASE: ("case", "معاملہ", "کیس"),
@@ -80,6 +86,9 @@ OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE, Talk.FILE})
 
 # These may name an announcement, as `A7`.
 OF_AN_ANNOUNCEMENT = frozenset({CommandVerb.ACKNOWLEDGE, CommandVerb.REMIND, Talk.REPORT})
+
+# These may name a request for a room, as `C2`; the other side of it may be of another ministry.
+OF_A_REQUEST = frozenset({Talk.ACCEPT, Talk.DECLINE})
 
 # What e-Office takes as remarks, and room for the verb before them.
 MAX_REMARKS = 2000
@@ -188,6 +197,8 @@ def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
         return Said(verb, card, rest)
     if verb in OF_AN_ANNOUNCEMENT and re.fullmatch(r"a\d{1,9}", fold(rest)):
         return Said(verb, card, fold(rest).upper())
+    if verb in OF_A_REQUEST and re.fullmatch(r"c\d{1,9}", fold(rest)):
+        return Said(verb, card, fold(rest).upper())
     if verb not in _WORDS:
         # "approve it on Monday" is not an approval.
         return Misread.EXTRA_WORDS if rest else Said(verb, card)
@@ -227,6 +238,7 @@ def _code(rest: str) -> str:
 # Which commands take words, how they are read, and what is said when there are none.
 _WORDS: dict[Verb, tuple[Callable[[str], str], Misread]] = {
     CommandVerb.RETURN: (str.strip, Misread.REMARKS_REQUIRED),
+    Talk.CONSULT: (_one_word, Misread.POST_REQUIRED),
     Talk.ANNOUNCE: (str.strip, Misread.ANNOUNCEMENT_REQUIRED),
     CommandVerb.FORWARD: (_one_word, Misread.POST_REQUIRED),
     Talk.CLASS: (_class_and_room, Misread.CLASS_REQUIRED),

@@ -41,6 +41,10 @@ class Refusal(StrEnum):
     NO_LINK = "no-link"
     NO_DOCUMENT = "no-document"
     FILE_BELOW_ROOM = "file-below-room"
+    NO_OTHER_ORGANISATION = "no-other-organisation"
+    POST_VACANT = "post-vacant"
+    NO_SUCH_REQUEST = "no-such-request"
+    REQUEST_OVER = "request-over"
     NOT_AN_ANNOUNCER = "not-an-announcer"
     NO_SUCH_POST = "no-such-post"
     DATE_PAST = "date-past"
@@ -74,6 +78,7 @@ class Letter:
         sender_server: The sender's homeserver.
         own_server: The ministry's homeserver.
         known_person: Whether the directory names the account.
+        guests_may: Whether people of other ministries may say this too.
     """
 
     encrypted: bool
@@ -83,6 +88,7 @@ class Letter:
     sender_server: str
     own_server: str
     known_person: bool
+    guests_may: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,10 @@ def judge_letter(letter: Letter) -> Refusal | None:
         (letter.device is not SenderTrust.SIGNED, DEVICES.get(letter.device)),
         (letter.edited, Refusal.EDITED_MESSAGE),
         (letter.forwarded, Refusal.FORWARDED_MESSAGE),
-        (letter.sender_server != letter.own_server, Refusal.OTHER_MINISTRY),
+        (
+            letter.sender_server != letter.own_server and not letter.guests_may,
+            Refusal.OTHER_MINISTRY,
+        ),
         (not letter.known_person, Refusal.UNKNOWN_PERSON),
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from rabta_bots.commands import (
     announcing,
+    consulting,
     deciding,
     filing,
     gathering,
@@ -22,7 +23,7 @@ from rabta_bots.commands import (
 )
 from rabta_bots.commands.conversation import Conversation, Desk
 from rabta_bots.commands.finding import holds
-from rabta_bots.commands.grammar import Misread, Said, Talk, Verb
+from rabta_bots.commands.grammar import OF_A_REQUEST, Misread, Said, Talk, Verb
 from rabta_bots.commands.judging import Letter, Refusal, judge_letter
 from rabta_bots.commands.reading import Reading, read
 from rabta_bots.composing import Composer
@@ -52,6 +53,9 @@ AT_A_DESK: Mapping[Verb, Callable[[Conversation, Desk, Said], str]] = {
     Talk.HISTORY: papers.history,
     Talk.OPEN: papers.open_link,
     Talk.CASE: gathering.open_case,
+    Talk.CONSULT: consulting.consult,
+    Talk.ACCEPT: consulting.answer,
+    Talk.DECLINE: consulting.answer,
     Talk.FILE: filing.file_document,
 }
 
@@ -115,6 +119,8 @@ class Processing:
         return self.bot not in reading.mentions and room_with_id(connection, room_id) is not None
 
     def _letter(self, received: Received, reading: Reading, officer: Officer | None) -> Letter:
+        said = reading.said
+        guests = isinstance(said, Said) and said.verb in OF_A_REQUEST
         return Letter(
             encrypted=received.encrypted,
             device=received.device,
@@ -123,4 +129,5 @@ class Processing:
             sender_server=received.sender.partition(":")[2],
             own_server=self.composer.server_name,
             known_person=officer is not None,
+            guests_may=guests,
         )
