@@ -5,26 +5,25 @@ homeserver took it: no device is marked as served by a request that failed (B9).
 """
 
 import asyncio
-import json
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 import vodozemac
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection
 
 from rabta_bots.matrix import plan, roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import mapping
+from rabta_bots.matrix.letters import Letters, new_txn_id, queue
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.plan import Plan
 from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sessions import Device, WritingSession
 from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.trust import Trust
-from rabta_bots.matrix.wire import RefusedError, Wire
+from rabta_bots.matrix.wire import Wire
 
 _BATCH = 25
 """Devices per transaction: some 20 ms of work, then the event loop has its turn."""
@@ -32,8 +31,6 @@ _PER_REQUEST = 100
 """Devices per request, which gathers the letters of several transactions."""
 _CLAIMED = 250
 """Devices per claim: its answer is parsed in one piece."""
-_AT_ONCE = 4
-"""Requests with room keys under way at a time."""
 _CLAIM_PATIENCE = timedelta(seconds=10)
 _FIRST_BACKOFF = timedelta(minutes=1)
 _LONGEST_BACKOFF = timedelta(hours=1)
@@ -43,13 +40,6 @@ Claimed = dict[tuple[str, str], Any]
 """User id and device id -> the one-time key object that the server gave, of any shape."""
 
 _log = structlog.get_logger(__name__)
-
-
-_QUEUED = (
-    select(tables.to_device.c.position)
-    .where(tables.to_device.c.room_id == bindparam("room"))
-    .limit(1)
-)
 
 
 class Sharing:
@@ -65,6 +55,7 @@ class Sharing:
         self._state = state
         self._trust = trust
         self._wire = wire
+        self._letters = Letters(state, wire)
         self._claims: dict[tuple[str, str], tuple[datetime, timedelta]] = {}
 
     def plan(self, connection: Connection, room_id: str) -> Plan:
@@ -78,7 +69,7 @@ class Sharing:
             MatrixError: permanent `room-not-encrypted`, `identity-changed`; not permanent
                 `no-reader`, and what `Wire.call` raises.
         """
-        await self.flush(room_id)
+        await self._letters.flush(room_id)
         for _ in range(_ROUNDS):
             with self._state.store.transaction() as connection:
                 todo = self.plan(connection, room_id)
@@ -88,7 +79,7 @@ class Sharing:
                 raise _nobody(todo, room_id)
             claimed = await self._claim([one for one in todo.serve if not self._has_session(one)])
             await self._share(room_id, todo, claimed)
-            await self.flush(room_id)
+            await self._letters.flush(room_id)
         raise MatrixError("room-keeps-changing", room_id, permanent=False)
 
     async def greet(self, devices: Sequence[Device]) -> None:
@@ -99,11 +90,11 @@ class Sharing:
             with self._state.transaction() as connection:
                 machine, fresh = self._state.machine, self._open(signed, claimed)
                 messages = [(one, machine.encrypt_for(one, "m.dummy", {})) for one in fresh]
-                _queue(connection, "", "m.room.encrypted", messages)
+                queue(connection, "", "m.room.encrypted", messages)
         for device in signed:
             # Not more than one new session an hour, whatever is thrown at us.
             self._back_off(device, _LONGEST_BACKOFF)
-        await self.flush("")
+        await self._letters.flush("")
 
     async def write_to(
         self, devices: Sequence[Device], event_type: str, content: Mapping[str, Any], **further: Any
@@ -126,57 +117,18 @@ class Sharing:
                 reached = [one for one in devices if self._has_session(one)]
                 encrypt = self._state.machine.encrypt_for
                 messages = [(one, encrypt(one, event_type, content, **further)) for one in reached]
-                _queue(connection, "", "m.room.encrypted", messages)
-        await self.flush("")
+                queue(connection, "", "m.room.encrypted", messages)
+        await self._letters.flush("")
         return reached
 
-    async def flush(self, room_id: str) -> None:
-        """Send what is queued; a repeat has the same transaction id.
-
-        Raises:
-            MatrixError: as `Wire.call`; what a refusal concerned is planned again.
-        """
-        table = tables.to_device
-        with self._state.store.transaction() as connection:
-            queued = connection.execute(
-                select(table).where(table.c.room_id == room_id).order_by(table.c.position)
-            ).all()
-        for start in range(0, len(queued), _AT_ONCE):
-            rows = queued[start : start + _AT_ONCE]
-            answers = await asyncio.gather(*map(self._put, rows), return_exceptions=True)
-            self._dequeue(room_id, rows, answers)
-            for fault in answers:
-                if isinstance(fault, BaseException):
-                    raise fault
+    def queued(self, connection: Connection, room_id: str) -> bool:
+        """Whether letters of the room are still on their way."""
+        return self._letters.queued(connection, room_id)
 
     def ready_session(self, connection: Connection, room_id: str) -> WritingSession | None:
         """The room's session if it may encrypt as it is."""
         todo = self.plan(connection, room_id)
         return todo.session if todo.settled else None
-
-    def queued(self, connection: Connection, room_id: str) -> bool:
-        """Whether something of the room waits for `flush`."""
-        return connection.execute(_QUEUED, {"room": room_id}).first() is not None
-
-    async def _put(self, row: Any) -> None:
-        path = "sendToDevice", row.event_type, row.txn_id
-        await self._wire.call("PUT", *path, body=row.messages)
-
-    def _dequeue(
-        self, room_id: str, rows: Sequence[Any], answers: Sequence[BaseException | None]
-    ) -> None:
-        """Drop what the server took, and what it will never take."""
-        refused = any(isinstance(one, RefusedError) for one in answers)
-        gone = [
-            row.position
-            for row, answer in zip(rows, answers, strict=True)
-            if answer is None or isinstance(answer, RefusedError)
-        ]
-        table = tables.to_device
-        with self._state.store.transaction() as connection:
-            connection.execute(delete(table).where(table.c.position.in_(gone)))
-            if refused and room_id:
-                self._state.store.forget_writing_session(room_id)
 
     def _has_session(self, device: Device) -> bool:
         return self._state.machine.session_store.get(device.curve25519) is not None
@@ -241,7 +193,7 @@ class Sharing:
             for start in range(0, len(todo.serve), _BATCH):
                 batch = todo.serve[start : start + _BATCH]
                 if start % _PER_REQUEST == 0:
-                    txn_id = _new_txn_id()
+                    txn_id = new_txn_id()
                 with self._state.transaction() as connection:
                     self._open([one for one in batch if not self._has_session(one)], claimed)
                     self._serve(connection, room_id, batch, txn_id)
@@ -287,7 +239,7 @@ class Sharing:
                 messages.append((device, machine.encrypt_for(device, "m.room_key", content)))
             except (LookupError, ValueError):
                 without.append(device)
-        _queue(connection, room_id, "m.room.encrypted", messages, txn_id)
+        queue(connection, room_id, "m.room.encrypted", messages, txn_id)
         _note(connection, room_id, [device for device, _ in messages], "sent", session.index)
         self._refuse(connection, room_id, without, "m.no_olm")
 
@@ -306,7 +258,7 @@ class Sharing:
         }
         if code != "m.no_olm":
             content |= {"room_id": room_id, "session_id": session.id}
-        _queue(connection, room_id, "m.room_key.withheld", [(one, content) for one in devices])
+        queue(connection, room_id, "m.room_key.withheld", [(one, content) for one in devices])
         state = "no-olm" if code == "m.no_olm" else "withheld"
         _note(connection, room_id, devices, state, session.index)
         for device in devices:
@@ -331,40 +283,6 @@ def _nobody(todo: Plan, room_id: str) -> MatrixError:
     if todo.changed:
         return MatrixError("identity-changed", ", ".join(todo.changed), permanent=True)
     return MatrixError("no-reader", room_id, permanent=False)
-
-
-def _new_txn_id() -> str:
-    """Give an id that only has to be the same when the very same request is sent again."""
-    return f"rk-{secrets.token_hex(16)}"
-
-
-def _queue(
-    connection: Connection,
-    room_id: str,
-    event_type: str,
-    messages: Sequence[tuple[Device, Mapping[str, Any]]],
-    txn_id: str | None = None,
-) -> None:
-    """Queue a request, or add to the one of that transaction id."""
-    if not messages:
-        return
-    table = tables.to_device
-    begun = connection.execute(select(table.c.messages).where(table.c.txn_id == txn_id)).scalar()
-    by_user: dict[str, dict[str, Any]] = json.loads(begun)["messages"] if begun else {}
-    for device, content in messages:
-        by_user.setdefault(device.user_id, {})[device.device_id] = content
-    text = json.dumps({"messages": by_user})
-    if begun:
-        connection.execute(update(table).where(table.c.txn_id == txn_id).values(messages=text))
-        return
-    connection.execute(
-        insert(table).values(
-            room_id=room_id,
-            txn_id=txn_id or _new_txn_id(),
-            event_type=event_type,
-            messages=text,
-        )
-    )
 
 
 def _note(
