@@ -70,7 +70,8 @@ async def test_strangers_cannot_exhaust_one_time_keys(
     assert left() == 5
     bilal.room(invite=[network.hostiles["FIN"].user("spy")])
     await eventually(lambda: claim("FIN"))
-    assert left() == 4
+    # Among workers the one that counts hears of it a moment later.
+    await eventually(lambda: left() == 4)
     assert amna.user_id not in claim("FIN")
 
 

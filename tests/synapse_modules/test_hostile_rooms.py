@@ -274,7 +274,9 @@ async def test_a_ministry_revoked_while_resident_is_neither_heard_nor_told(
     assert answers("WAR") == [403] * len(questions)
 
     await policy(network, eventually, withdrawn=("FIN",))
-    await eventually(lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"])
+    await eventually(
+        lambda: amna.state(room_id, "m.room.server_acl")["allow"] == ["itt.gov.test"], within_s=30
+    )
     assert answers("FIN") == [403] * len(questions)
     assert "error" in offer(network, "FIN", message(network, "FIN", template, joined, "late"))
     assert "late" not in heard(amna, room_id)
