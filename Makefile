@@ -10,10 +10,13 @@ NPM = PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix deploy/officer
 # STATE=DIR keeps the demo elsewhere; ONCE=1 plays the story by itself and ends.
 STATE ?= .demo
 
+# Where `make mayan` keeps a separate program, used again by the next run; never in this tree.
+MAYAN ?= $(HOME)/.cache/rabta-mayan
+
 # The last word when a registry cannot be reached; pip and npm have said above what they tried.
 UNREACHED = { echo "$(1) could not be installed. Connect this machine to the package registries, or point $(2) at a mirror, and run make again." >&2; exit 1; }
 
-.PHONY: help demo test fuzz hostile workers drill chaos check bench format lock install machine clean
+.PHONY: help demo test fuzz hostile workers mayan drill chaos check bench format lock install machine clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +40,9 @@ drill: install machine ## Play a site's bad days: two trial sites, every part ki
 
 workers: install machine ## Run the tests between ministries again, with one of them as five processes on PostgreSQL
 	RABTA_TEST_WORKERS=1 $(BIN)/pytest tests/synapse_modules tests/whole $(ARGS)
+
+mayan: install ## Run the bridge against a real Mayan EDMS, installed outside this tree (MAYAN=DIR)
+	RABTA_MAYAN="$(MAYAN)" $(BIN)/pytest tests/mayan $(ARGS)
 
 check: install ## Lint, types, layers
 	$(BIN)/ruff check .

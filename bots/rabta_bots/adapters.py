@@ -19,14 +19,19 @@ from rabta_bots.intake.folder import DroppedFiles
 from rabta_bots.intake.polling import PolledFeed
 from rabta_bots.intake.source import CommandDesk, EventSource, SourceError
 from rabta_bots.intake.taking import Intake
+from rabta_bots.mayan.desk import MayanDesk
+from rabta_bots.mayan.mapping import load_mapping
+from rabta_bots.mayan.rest import Mayan
+from rabta_bots.mayan.source import MayanSource
 from rabta_bots.metrics import Metrics
 from rabta_bots.secrets_of_settings import (
     LiveSecrets,
     command_secrets,
     feed_token,
+    mayan_token,
     trusted_authorities,
 )
-from rabta_bots.settings import Settings
+from rabta_bots.settings import MayanEDMS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,22 @@ def open_eoffice(
     metrics: Metrics,
     session: Callable[[], aiohttp.ClientSession],
 ) -> EOffice:
-    """The e-Office of the settings: over the network, by files, or both.
+    """The e-Office of the settings: over the network, by files, or both; or Mayan.
 
     Raises:
         SettingsError: A secret or a folder cannot be used.
     """
     eoffice, limits = settings.eoffice, settings.intake
+    if eoffice.mayan is not None:
+        return _open_mayan(
+            settings,
+            eoffice.mayan,
+            engine=engine,
+            clock=clock,
+            intake=intake,
+            metrics=metrics,
+            session=session,
+        )
     secrets = LiveSecrets(settings)
     door = EventDoor(clock=clock, limits=limits, secrets=secrets, intake=intake, metrics=metrics)
     sources: list[EventSource] = [door]
@@ -120,3 +135,38 @@ def open_eoffice(
     if desk is None:
         raise LookupError("the settings name a url or a folder")
     return EOffice(tuple(sources), desk, documents)
+
+
+def _open_mayan(
+    settings: Settings,
+    told: MayanEDMS,
+    *,
+    engine: Engine,
+    clock: Clock,
+    intake: Intake,
+    metrics: Metrics,
+    session: Callable[[], aiohttp.ClientSession],
+) -> EOffice:
+    """One workflow of Mayan, as the one source of the bridge."""
+    mapping = load_mapping(told.mapping_file)
+    token = mayan_token("token_file", told.token_file)
+    if len(settings.taken_sources) != 1:
+        fault = Fault("sources", "Mayan is one source.", "name one, or leave it out")
+        raise SettingsError([fault])
+    hook = mayan_token("hook_token_file", told.hook_token_file) if told.hook_token_file else None
+    mayan = Mayan(told.url, session, trusted_authorities(settings))
+    (source,) = settings.taken_sources
+    events = MayanSource(
+        mayan,
+        mapping,
+        source=source,
+        token=token,
+        hook_token=hook,
+        engine=engine,
+        clock=clock,
+        intake=intake,
+        metrics=metrics,
+        interval=settings.intake.feed_interval_seconds,
+    )
+    desk = MayanDesk(mayan, mapping, token, events.look_at)
+    return EOffice((events,), desk, NoDocuments())

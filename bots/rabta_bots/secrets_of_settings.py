@@ -42,7 +42,14 @@ def feed_token(settings: Settings) -> str:
 def command_secrets(settings: Settings) -> SigningSecrets:
     """What signs commands to e-Office."""
     path = settings.eoffice.command_secret_file
+    if path is None:
+        raise LookupError("the settings give a command secret with every url and folder")
     return _secret("eoffice.command_secret_file", load_signing_secrets, path)
+
+
+def mayan_token(setting: str, path: Path) -> str:
+    """A token that Mayan gave or gets."""
+    return _secret(f"eoffice.mayan.{setting}", load_token, path)
 
 
 class LiveSecrets:

@@ -7,7 +7,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -24,6 +32,16 @@ STRICT = ConfigDict(extra="forbid", frozen=True)
 M = TypeVar("M", bound=BaseModel)
 UserId = Annotated[str, Field(pattern=r"^@[a-z0-9._=/+-]+:[A-Za-z0-9.:\[\]-]+$", max_length=255)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write http://HOST:PORT or https://HOST")
+    return value.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_http)]
 
 
 class Listen(BaseModel):
@@ -71,6 +89,23 @@ class Database(BaseModel):
         return url.set(password=load_token(self.password_file))
 
 
+class MayanEDMS(BaseModel):
+    """A workflow of Mayan EDMS in the place of an e-Office; see docs/how-to/connect-mayan.md.
+
+    Args:
+        url: Base of Mayan, without `/api`.
+        token_file: API token of the bridge's own user in Mayan, who may read the workflow.
+        mapping_file: What the workflow's states and transitions mean.
+        hook_token_file: What Mayan's hooks carry in the header `X-Rabta-Hook`, if anything.
+    """
+
+    model_config = STRICT
+    url: Url
+    token_file: Path
+    mapping_file: Path
+    hook_token_file: Path | None = None
+
+
 class EOffice(BaseModel):
     """The e-Office that this bridge serves.
 
@@ -81,29 +116,24 @@ class EOffice(BaseModel):
         command_secret_file: Standard Webhooks secret that signs the commands.
         feed_token_file: Bearer token of the feed; goes with the url.
         ca_file: The CA of its certificate, if it is not a public one.
+        mayan: Mayan EDMS instead of an e-Office that speaks the contract.
     """
 
     model_config = STRICT
-    url: str | None = None
+    url: Url | None = None
     folder: Path | None = None
-    command_secret_file: Path
+    mayan: MayanEDMS | None = None
+    command_secret_file: Path | None = None
     feed_token_file: Path | None = None
     ca_file: Path | None = None
 
-    @field_validator("url")
-    @classmethod
-    def _http(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("write http://HOST:PORT or https://HOST")
-        return value.rstrip("/")
-
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        if self.url is None and self.folder is None:
-            raise ValueError("name its url, or a folder for files, or both")
+        spoken = self.url is not None or self.folder is not None
+        if spoken == (self.mayan is not None):
+            raise ValueError("name its url, or a folder for files, or both; or mayan alone")
+        if spoken != (self.command_secret_file is not None):
+            raise ValueError("command_secret_file goes with a url or a folder")
         if (self.url is None) != (self.feed_token_file is None):
             raise ValueError("url and feed_token_file go together")
         return self
