@@ -96,7 +96,7 @@ def sure_of_median(samples: Sequence[float]) -> tuple[float, float]:
 
 def show(lines: Sequence[Line]) -> None:
     """Print the table, one line for each measure, however narrow the place."""
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))
     table = Table("measured", "ours", "compared with", "unit", "ratio", "95 % between", "target")
     for line in lines:
         if isinstance(line, Measure):
@@ -113,6 +113,6 @@ def show(lines: Sequence[Line]) -> None:
     for line in lines:
         if isinstance(line, Skipped):
             skipped.add_row(line.name, line.reason)
-    console.print(table, width=max(console.width, _WIDTH))
+    console.print(table)
     if skipped.row_count:
-        console.print(skipped, width=max(console.width, _WIDTH))
+        console.print(skipped)
