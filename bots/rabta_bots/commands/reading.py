@@ -39,7 +39,9 @@ def read(received: Received) -> Reading | None:
     if received.type == POLL_RESPONSE:
         words = _poll_answer(content)
     elif received.type == "m.room.message" and content.get("msgtype") == "m.text":
-        body = content.get("body")
+        # The body of an edit is only a fallback, with a star before it (spec 11.9).
+        new = content.get("m.new_content")
+        body = (new if isinstance(new, Mapping) else content).get("body")
         words = spoken(body, reply="m.in_reply_to" in relates) if isinstance(body, str) else None
     else:
         words = None
