@@ -104,7 +104,7 @@ def _event(sequence: int, movement: int, kind: str = "file.marked") -> dict[str,
 
 def _seen(told: ledger.Told, place: int, **changes: Any) -> Seen:
     return replace(
-        Seen(f"${place}", "!room", "p-1", "", told.key, None, None, place, place), **changes
+        Seen(f"${place}", "!room", "p-1", "", told.key, None, None, None, place, place), **changes
     )
 
 
@@ -153,6 +153,26 @@ def test_two_edits_of_a_card_and_two_equal_answers_are_duplicates() -> None:
     answers = [_seen(told, place, card=None, reply_to="$mine", body="Done.") for place in (3, 4)]
     assert len(tally.count([told], [card, *edits], closed_unshown=()).duplicated) == 1
     assert len(tally.count([told], [card, *answers], closed_unshown=()).duplicated) == 1
+
+
+def test_each_document_of_a_shown_card_is_there_once() -> None:
+    event = _event(1, 1)
+    event["data"]["documents"] = [{"name": "a.pdf"}, {"name": "b.pdf"}]
+    (told,) = ledger.told([event])
+    card = _seen(told, 0)
+    first, second = (
+        _seen(told, place, card=None, reply_to=card.event_id, body=name, document=name)
+        for place, name in ((1, "a.pdf"), (2, "b.pdf"))
+    )
+    counted = [
+        tally.count([told], [card, *came], closed_unshown=())
+        for came in ((first, second), (first,), (first, second, second))
+    ]
+    assert [(one.documents, len(one.lost), len(one.duplicated)) for one in counted] == [
+        (2, 0, 0),
+        (1, 1, 0),
+        (2, 0, 1),
+    ]
 
 
 def test_an_unreadable_message_is_a_lost_one() -> None:

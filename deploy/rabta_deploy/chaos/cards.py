@@ -41,6 +41,7 @@ class Seen:
         card: Which card it is, when it is one.
         replaces: The event id that it edits, if it is an edit.
         reply_to: The event id that it answers.
+        document: The name of the document that it carries, if it carries one.
         place: Its place in its room's timeline, from 0.
         ts: `origin_server_ts`, milliseconds.
     """
@@ -52,6 +53,7 @@ class Seen:
     card: Key | None
     replaces: str | None
     reply_to: str | None
+    document: str | None
     place: int
     ts: int
 
@@ -65,16 +67,21 @@ class Seen:
 def seen(message: Mapping[str, Any], reader: str, place: int) -> Seen:
     """A readable message of `Officer.history` as a value."""
     content = message["content"]
-    body = str(content.get("body", "")).translate(_ISOLATES)
     replaces = message["replaces"]
+    said = content.get("m.new_content", {}) if replaces else content
+    body = str(said.get("body", "")).translate(_ISOLATES)
+    # A line in a card's thread answers nobody; the reply in it is for clients without threads.
+    threaded = content.get("m.relates_to", {}).get("rel_type") == "m.thread"
+    reply_to = None if threaded else message["reply_to"]
     return Seen(
         event_id=message["event_id"],
         room_id=message["room_id"],
         reader=reader,
         body=body,
-        card=None if replaces or message["reply_to"] else card_of(body),
+        card=None if replaces or threaded or reply_to else card_of(body),
         replaces=replaces,
-        reply_to=message["reply_to"],
+        reply_to=reply_to,
+        document=str(content.get("filename", body)) if "file" in content else None,
         place=place,
         ts=message["ts"],
     )

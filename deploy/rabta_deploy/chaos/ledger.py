@@ -25,6 +25,7 @@ class Told:
         kind: Type without prefix and version.
         key: Its card.
         file_id: The file.
+        documents: The names of the documents that come along.
         overtaken: The sequence of the event that closed it before it need have been shown.
     """
 
@@ -33,6 +34,7 @@ class Told:
     kind: str
     key: Key
     file_id: str
+    documents: tuple[str, ...]
     overtaken: int | None
 
 
@@ -82,6 +84,7 @@ def _told(
                 reminder=kind == "reminder.sent",
             ),
             file_id=file["file_id"],
+            documents=tuple(one["name"] for one in data.get("documents") or ()),
             overtaken=_overtaken(event, after) if kind.startswith("file.") else None,
         )
 

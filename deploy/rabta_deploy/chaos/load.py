@@ -1,6 +1,7 @@
 """The work of an office under load: files go round, officers decide some in chat and some not."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,9 @@ _AGAIN_S = 0.3
 _AT_ONCE = 24
 _LONGEST = 1.5
 _IN_CHAT = 0.65
+# At most so many documents on a file, and how often one is put there before it is sent.
+_DOCUMENTS = 2
+_WITH_DOCUMENT = 0.25
 _REFUSED = "Not done."
 _WAITING = "e-Office does not answer now"
 # How often each command is chosen.
@@ -133,6 +137,7 @@ class FileRun:
         self._initiator = self._posts[number % len(self._posts)]
         self._file_no = f"F.No.{number}"
         self._acts = 0
+        self._documents = 0
         self._file_id = ""
         self._holder = self._initiator
         self._movement = 0
@@ -229,7 +234,25 @@ class FileRun:
         await self._remind()
         await self._send()
 
+    async def _attach(self) -> None:
+        """A document of its own on the file; the cards of it carry it from now on."""
+        self._documents += 1
+        name = f"File {self._number}, document {self._documents}.pdf"
+        content = b"%PDF-1.4\n" + self._dice.randbytes(self._dice.randrange(100, 20_000))
+        with contextlib.suppress(EOfficeError):  # `done-before`: its answer was lost
+            await self._load.ask(
+                self._load.holder_of[self._holder],
+                "attach",
+                self._file_id,
+                self._holder,
+                name,
+                "application/pdf",
+                content,
+            )
+
     async def _send(self) -> None:
+        if self._documents < _DOCUMENTS and self._dice.random() < _WITH_DOCUMENT:
+            await self._attach()
         verb = "put-up" if self._holder == self._initiator else "mark"
         await self._act(
             self._holder, verb, to_post=self._another(), note="For orders.", remarks=self._remarks()

@@ -20,7 +20,7 @@ from rabta_deploy.officer import Officer, OfficerError
 
 _PROGRESS_S = 10.0
 # After everything was healed: as long as something still comes, it is waited for.
-_QUIET_S = 45.0
+_QUIET_S = 120.0
 _LOOK_S = 1.0
 _UNSHOWN = (
     select(events.c.event_id, cards.c.post_id)
@@ -80,6 +80,7 @@ class Run:
                 await havoc
             await working
             self._say("the load is done: healing, and waiting for what is still on its way")
+            telling.cancel()
             havoc.cancel()
             await asyncio.wait({havoc})
             counted = await self._settled(desks)
@@ -113,7 +114,7 @@ class Run:
     async def _settled(self, desks: dict[str, Desk]) -> tuple[Tally, int, int]:
         """Count until all is there, or nothing more has come for a while."""
         loop = asyncio.get_running_loop()
-        deadline, before = loop.time() + _QUIET_S, -1
+        deadline, before, told = loop.time() + _QUIET_S, -1, loop.time()
         while True:
             counted = await self._count(desks)
             status = await asyncio.to_thread(self._house.status)
@@ -122,8 +123,12 @@ class Run:
             )
             if counted[0].whole and idle:
                 return counted
-            if counted[0].shown != before:
-                deadline, before = loop.time() + _QUIET_S, counted[0].shown
+            if loop.time() > told + _PROGRESS_S:
+                told = loop.time()
+                self._say(f"still: {counted[0].line}, such as {counted[0].faults[:1]}; {status}")
+            here = counted[0].shown + counted[0].documents
+            if here != before:
+                deadline, before = loop.time() + _QUIET_S, here
             if loop.time() > deadline:
                 self._say(f"the bridge says: {status}")
                 return counted
@@ -168,7 +173,8 @@ class Run:
             self._say(fault)
         missed = [str(one) for one in MOMENTS if str(one) not in havoc.reached]
         self._say(
-            f"cards={counted.shown} overtaken={counted.overtaken} ledger={decided} "
+            f"cards={counted.shown} documents={counted.documents} "
+            f"overtaken={counted.overtaken} ledger={decided} "
             f"refused={dict(goal.refusals)} killed={self._house.kills} "
             f"moments={len(havoc.reached)}/{havoc.wanted} cuts={havoc.cuts} skews={havoc.skews}"
         )

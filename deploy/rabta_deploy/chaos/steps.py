@@ -103,6 +103,9 @@ STEPS = (
     _bridge("message-noted", "matrix.sending:note_sent", COMMIT, 10),
     _bridge("message-marked-sent", "store.outbox:mark_sent", COMMIT, 10),
     _bridge("message-tried-again", "store.outbox:try_again", COMMIT),
+    # Documents follow their card.
+    _bridge("document-fetched", "documents.fetching:EOfficeDocuments.fetch", CALL),
+    _bridge("document-uploaded", "matrix.media:Media.upload", CALL),
     # Officers write.
     _bridge("sync-taken-in", "matrix.receiving:Receiving._take_in", COMMIT, 4),
     _bridge("one-time-keys-made", "matrix.upkeep:Upkeep._prepare", CALL),

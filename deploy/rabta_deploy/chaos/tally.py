@@ -36,6 +36,7 @@ class Tally:
     decided_twice: list[str] = field(default_factory=list)
     overtaken: int = 0
     shown: int = 0
+    documents: int = 0
 
     @property
     def whole(self) -> bool:
@@ -97,7 +98,27 @@ def count(
     tally.lost += [f"unreadable, {text}" for text in unreadable]
     tally.duplicated += _said_twice(seen)
     tally.misordered += _misordered(expected, found)
+    _count_documents(expected, found, seen, tally)
     return tally
+
+
+def _count_documents(
+    expected: Mapping[Key, Sequence[Told]],
+    found: Mapping[Key, Sequence[Seen]],
+    seen: Sequence[Seen],
+    tally: Tally,
+) -> None:
+    """Each document of each card that was shown is a reply to it, once."""
+    wanted: Counter[tuple[str | None, str]] = Counter()
+    for key, events in expected.items():
+        for event, card in zip(events, found[key], strict=False):
+            wanted.update((card.event_id, name) for name in event.documents)
+    came = Counter((one.reply_to, one.document) for one in seen if one.document is not None)
+    tally.documents = sum((came & wanted).values())
+    tally.lost += [f"the document {name} of {card}" for card, name in (wanted - came).elements()]
+    tally.duplicated += [
+        f"the document {name} of {card}" for card, name in (came - wanted).elements()
+    ]
 
 
 def _event(event: Told) -> str:
@@ -106,9 +127,11 @@ def _event(event: Told) -> str:
 
 def _said_twice(seen: Sequence[Seen]) -> list[str]:
     """Edits and answers that came more than once."""
-    edits = Counter((one.replaces, "") for one in seen if one.replaces)
-    # The same words in answer to the same message; a question and its outcome differ.
-    answers = Counter((one.reply_to, one.body) for one in seen if one.reply_to)
+    # The same words for the same card or in answer to the same message.
+    edits = Counter((one.replaces, one.body) for one in seen if one.replaces)
+    answers = Counter(
+        (one.reply_to, one.body) for one in seen if one.reply_to and one.document is None
+    )
     return [
         f"{what} of {of}: {times} times"
         for what, counted in (("the edit", edits), ("the answer", answers))
