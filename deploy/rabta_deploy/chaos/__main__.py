@@ -27,7 +27,13 @@ def _clock() -> datetime:
 @click.option("--files", default=None, type=int, help="Files that go round; a tenth of events.")
 @click.option("--officers", default=4, help="Officers, each with a client.")
 @click.option("--posts", default=6, help="Posts that each officer holds.")
-@click.option("--moments", default=len(MOMENTS), help="How many moments are killed in turn.")
+@click.option(
+    "--at",
+    multiple=True,
+    type=click.Choice([str(moment) for moment in MOMENTS]),
+    help="A moment that is killed; may be given again. All of them by default.",
+)
+@click.option("--only-moments", is_flag=True, help="No kills by chance, no cuts, no wrong clock.")
 @click.option("--seed", default=None, type=int, help="Of an earlier run, to play it again.")
 @click.option(
     "--sqlite",
@@ -48,7 +54,8 @@ def main(
     files: int | None,
     officers: int,
     posts: int,
-    moments: int,
+    at: tuple[str, ...],
+    only_moments: bool,
     seed: int | None,
     sqlite: str,
     directory: Path | None,
@@ -59,7 +66,14 @@ def main(
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # user postgres passes through
     click.echo(f"seed={seed} logs={home}")
-    wanted = Wanted(events, decisions, files or max(events // 10, 1), moments, seed)
+    wanted = Wanted(
+        events,
+        decisions,
+        files or max(events // 10, 1),
+        tuple(moment for moment in MOMENTS if not at or str(moment) in at),
+        not only_moments,
+        seed,
+    )
     size = Size(
         officers,
         posts,

@@ -34,13 +34,16 @@ class Havoc:
     Args:
         house: To whom.
         seed: Of the run.
-        moments: Which moments are killed, in this order, first starts before the others.
-        report: Told of what comes.
+        moments: Which moments are killed in turn.
+        by_chance: Whether anything else is killed, cut and skewed.
     """
 
-    def __init__(self, house: House, seed: int, moments: Collection[Moment] = MOMENTS) -> None:
+    def __init__(
+        self, house: House, seed: int, moments: Collection[Moment], *, by_chance: bool = True
+    ) -> None:
         self.house = house
         self._dice = chance(seed, "havoc")
+        self._by_chance = by_chance
         chosen = [one for one in moments if not one.step.first_start]
         self._dice.shuffle(chosen)
         # The first start has its order: what is past does not come again.
@@ -84,7 +87,8 @@ class Havoc:
                 group.create_task(self._eoffice_lives())
                 group.create_task(self._keep(Part.HOMESERVER))
                 group.create_task(self._keep(Part.DATABASE))
-                group.create_task(self._strike())
+                if self._by_chance:
+                    group.create_task(self._strike())
         finally:
             await asyncio.shield(self._heal())
 
@@ -96,12 +100,17 @@ class Havoc:
 
     async def _bridge_lives(self) -> None:
         while True:
-            if not self._bridge or self._dice.random() < _REST:
+            if self._by_chance and (not self._bridge or self._dice.random() < _REST):
                 await self._one_life([], self._dice.uniform(*_ALIVE_S))
+                continue
+            if not self._bridge:
+                self.house.start_bridge()
+                await self._death(Part.BRIDGE)
+                await asyncio.sleep(_AGAIN_S)
                 continue
             moment = self._bridge.popleft()
             orders = [self._order(moment)]
-            if self._bridge and self._dice.random() < _REST:
+            if self._by_chance and self._bridge and self._dice.random() < _REST:
                 # Somebody else dies at a moment first; the bridge sees it die and goes on.
                 first = self._order(self._bridge[0], str(self._dice.choice(_TARGETS)))
                 orders.insert(0, first)
@@ -131,6 +140,8 @@ class Havoc:
                 ready, deadline = True, loop.time() + within_s
 
     async def _eoffice_lives(self) -> None:
+        if self._eoffice and not self._by_chance:
+            self.house.kill(Part.EOFFICE)
         while True:
             await self._death(Part.EOFFICE)
             await asyncio.sleep(self._dice.uniform(*_DEAD_S))

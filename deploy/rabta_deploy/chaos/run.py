@@ -9,12 +9,11 @@ from sqlalchemy import create_engine, select
 
 from rabta_bots.store.tables import cards, events, outbox
 from rabta_deploy.chaos import ledger, tally
-from rabta_deploy.chaos.chance import chance
 from rabta_deploy.chaos.desk import Desk
 from rabta_deploy.chaos.havoc import Havoc
 from rabta_deploy.chaos.house import House
 from rabta_deploy.chaos.load import Goal, Load
-from rabta_deploy.chaos.steps import MOMENTS
+from rabta_deploy.chaos.steps import MOMENTS, Moment
 from rabta_deploy.chaos.tally import Tally
 from rabta_deploy.officer import Officer, OfficerError
 
@@ -32,12 +31,22 @@ _UNSHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the run is to be."""
+    """What the run is to be.
+
+    Attributes:
+        events: That e-Office tells, at least.
+        decisions: That officers confirm, at least.
+        files: That go round.
+        moments: Killed in turn.
+        by_chance: Whether anything else is killed, cut and skewed.
+        seed: Of the dice.
+    """
 
     events: int
     decisions: int
     files: int
-    moments: int
+    moments: tuple[Moment, ...]
+    by_chance: bool
     seed: int
 
 
@@ -55,9 +64,7 @@ class Run:
         self._house = house
         self._say = say
         self._goal = Goal(wanted.events, wanted.decisions, wanted.files)
-        moments = list(MOMENTS)
-        chance(wanted.seed, "moments").shuffle(moments)
-        self._havoc = Havoc(house, wanted.seed, moments[: wanted.moments])
+        self._havoc = Havoc(house, wanted.seed, wanted.moments, by_chance=wanted.by_chance)
 
     async def play(self, stack: AsyncExitStack) -> bool:
         """Play it; True when everything came once and in order."""
