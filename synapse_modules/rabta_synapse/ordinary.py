@@ -1,7 +1,7 @@
 """Spares messages the room's state, which Synapse would load for each of them.
 
 For a module with `check_event_allowed` or `on_new_event` Synapse fetches every state event of the
-room, memberships too, before it asks: in a room of hundreds that costs more than the message. The
+room, memberships too, before it asks, and most often is told yes. The
 door answers for encrypted messages and the few other types of `class_rules.ORDINARY` without
 looking at the state, and for every other message it looks at six state events; so where it is the
 only module that asks, the first are answered at once, and for the rest six events are loaded.
