@@ -241,7 +241,7 @@ class _Play:
         stage.bridge.stop()
         self.persons |= fill(stage.bridge.database, rooms, SERVER)
         started = await stage.bridge.start(self.persons)
-        raw, ours = await self._rounds(3)
+        raw, ours = await self._rounds(ROUNDS)
         told = f"{rooms:,} rooms in the store"
         return [
             Measure(

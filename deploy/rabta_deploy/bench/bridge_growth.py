@@ -8,16 +8,10 @@ from typing import Any
 _FIRST = 10_000
 """Numbers of posts that exist as rows alone begin here."""
 
-_PER_ROOM = (
-    ("matrix_room", ("room_id",)),
-    ("matrix_outbound_session", ("room_id", "session_id")),
-    ("matrix_inbound_session", ("room_id", "session_id")),
+_ONE_OF_MANY = frozenset(
+    {"matrix_olm_session", "matrix_inbound_session", "matrix_device", "charges"}
 )
-_PER_PERSON = (
-    ("matrix_device", ("user_id", "curve25519")),
-    ("matrix_identity", ("user_id",)),
-    ("matrix_tracked_user", ("user_id",)),
-)
+"""Of these the model has several rows; one is copied."""
 
 
 def fill(database: Path, rooms: int, server_name: str) -> dict[str, Any]:
@@ -78,7 +72,7 @@ def _copy(
 ) -> None:
     """Copy a model's rows under other names; the bot's own rows keep the bot's name."""
     clause, values = ("", ()) if where is None else (f" WHERE {where[0]} = ?", (where[1],))
-    limit = " LIMIT 1" if table in {"matrix_olm_session", "matrix_device", "charges"} else ""
+    limit = " LIMIT 1" if table in _ONE_OF_MANY else ""
     for row in store.execute(f"SELECT * FROM {table}{clause}{limit}", values).fetchall():  # noqa: S608 - our own names
         given = {name: row[name] for name in row.keys() if name != "row"}  # noqa: SIM118 - sqlite3.Row
         for name in given.keys() & names.keys():
