@@ -26,7 +26,8 @@ class Told:
         key: Its card.
         file_id: The file.
         documents: The names of the documents that come along.
-        overtaken: The sequence of the event that closed it before it need have been shown.
+        overtaken: The sequence of the event for whose sake it need not be shown, if the bridge says
+            so too: the file left the post, or the post was reminded already.
     """
 
     sequence: int
@@ -85,7 +86,7 @@ def _told(
             ),
             file_id=file["file_id"],
             documents=tuple(one["name"] for one in data.get("documents") or ()),
-            overtaken=_overtaken(event, after) if kind.startswith("file.") else None,
+            overtaken=_excuse(event, before, after),
         )
 
 
@@ -95,6 +96,24 @@ def _sender_to(event: Mapping[str, Any], post: str) -> str | None:
         return None
     to = [one["post_id"] for one in movement["to"]]
     return str(movement["from"]["post_id"]) if post in to else None
+
+
+def _excuse(
+    event: Mapping[str, Any],
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
+) -> int | None:
+    """The sequence of the event for whose sake this one need not be shown, if there is one."""
+    kind = kind_of(event)
+    if kind == "decision.recorded":
+        return None
+    if kind == "reminder.sent":
+        # Nobody is chased twice within five minutes; an act whose answer was lost is done again.
+        for earlier in before:
+            same = earlier["data"].get("movement", {}).get("to") == event["data"]["movement"]["to"]
+            if kind_of(earlier) == kind and same:
+                return int(earlier["sequence"])
+    return _overtaken(event, after)
 
 
 def _overtaken(event: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> int | None:

@@ -138,6 +138,8 @@ class FileRun:
         self._file_no = f"F.No.{number}"
         self._acts = 0
         self._documents = 0
+        # Who was chased is left in peace for five minutes.
+        self._reminded: set[str] = set()
         self._file_id = ""
         self._holder = self._initiator
         self._movement = 0
@@ -260,8 +262,9 @@ class FileRun:
         await self._refresh()
 
     async def _remind(self) -> None:
-        if self._holder == self._initiator:
+        if self._holder == self._initiator or self._holder in self._reminded:
             return
+        self._reminded.add(self._holder)
         await self._act(self._initiator, "remind", remarks=self._remarks())
 
     async def _act(self, post: str, verb: str, **further: Any) -> None:

@@ -27,6 +27,7 @@ _UNSHOWN = (
     .join(outbox, outbox.c.card_id == cards.c.card_id)
     .where(outbox.c.state == "moot", outbox.c.reason == "closed-before-shown")
 )
+_HELD_BACK = select(events.c.event_id, events.c.addressees).where(events.c.state == "unbridged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,13 @@ class Run:
         engine = create_engine(self._house.store_url)
         try:
             with engine.connect() as connection:
-                return {(row.event_id, row.post_id) for row in connection.execute(_UNSHOWN)}
+                closed = {(row.event_id, row.post_id) for row in connection.execute(_UNSHOWN)}
+                held_back = {
+                    (row.event_id, post_id)
+                    for row in connection.execute(_HELD_BACK)
+                    for post_id in row.addressees
+                }
+                return closed | held_back
         finally:
             engine.dispose()
 
