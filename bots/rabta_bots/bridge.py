@@ -31,7 +31,7 @@ from rabta_bots.health import add_health
 from rabta_bots.intake.accepting import Terms
 from rabta_bots.intake.taking import Intake
 from rabta_bots.listening import listen
-from rabta_bots.matrix import MatrixError
+from rabta_bots.matrix import Condition, MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.planning import Planner
 from rabta_bots.planning_queue import PlanningQueue
@@ -329,9 +329,17 @@ class Bridge:
         return app
 
     async def _report(self) -> dict[str, Any]:
-        told = await in_store(self._engine, counts)
+        now = self._clock()
+        told = await in_store(self._engine, lambda connection: counts(connection, now))
         serial = self._rulebook.policy.serial
-        return {"ready": self._started, "standby": False, "policy_serial": serial, **told}
+        account = self._chat.condition() if self._started else Condition()
+        return {
+            "ready": self._started,
+            "standby": False,
+            "policy_serial": serial,
+            **told,
+            **{name: getattr(account, name) for name in Condition.__slots__},
+        }
 
     # The loops, one turn each. True: there may be more at once.
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import EncryptedFile, Received, Undecryptable
+from rabta_bots.matrix import Condition, EncryptedFile, Received, Undecryptable
 
 
 class Chat(Protocol):
@@ -38,6 +38,9 @@ class Chat(Protocol):
 
     def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
         """The events that could not be read for so long, and were not given up."""
+
+    def condition(self) -> Condition:
+        """Count what an operator should hear of; only after `start`."""
 
     def give_up(self, event_id: str, connection: Connection) -> None:
         """Let such an event be void, in the caller's transaction: its sender was told."""

@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
-from rabta_bots.metrics import Metrics
+from rabta_bots.metrics import QUEUES, Metrics
 
 log = structlog.get_logger("rabta.bridge.health")
 
@@ -49,6 +49,13 @@ def add_health(app: web.Application, report: Report, metrics: Metrics) -> None:
             metrics.dead.labels(kind="message").set(told.get("messages_dead", 0))
             metrics.dead.labels(kind="command").set(told.get("commands_dead", 0))
             metrics.standby.set(int(told.get("standby", False)))
+            metrics.lag.set(told.get("lag_seconds", 0))
+            for queue in QUEUES:
+                metrics.queue_age.labels(queue=queue).set(told.get(f"oldest_{queue}_seconds", 0))
+                metrics.retrying.labels(queue=queue).set(told.get(f"{queue}s_retrying", 0))
+            metrics.undecryptable.set(told.get("undecryptable", 0))
+            metrics.unsigned_devices.set(told.get("unsigned_devices", 0))
+            metrics.changed_identities.set(told.get("changed_identities", 0))
         return web.Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+QUEUES = ("message", "document", "command", "filing")
+
 
 class Metrics:
     """The bridge's metrics on a registry of their own."""
@@ -72,6 +74,38 @@ class Metrics:
         self.standby = Gauge(
             "rabta_bridge_standby",
             "1 while another process is the bridge of the account and this one waits.",
+            registry=self.registry,
+        )
+        self.lag = Gauge(
+            "rabta_bridge_lag_seconds",
+            "Age of the oldest event that is stored and not yet planned.",
+            registry=self.registry,
+        )
+        self.queue_age = Gauge(
+            "rabta_bridge_queue_age_seconds",
+            "Age of the oldest that waits in a queue (message, document, command, filing).",
+            ["queue"],
+            registry=self.registry,
+        )
+        self.retrying = Gauge(
+            "rabta_bridge_retrying",
+            "What failed and is tried again, by queue (message, document, command, filing).",
+            ["queue"],
+            registry=self.registry,
+        )
+        self.undecryptable = Gauge(
+            "rabta_bridge_undecryptable",
+            "Received events that cannot be read now.",
+            registry=self.registry,
+        )
+        self.unsigned_devices = Gauge(
+            "rabta_bridge_unsigned_devices",
+            "Devices in our rooms that their owner has not signed: they get no key.",
+            registry=self.registry,
+        )
+        self.changed_identities = Gauge(
+            "rabta_bridge_changed_identities",
+            "People who get nothing until somebody acknowledges their new identity.",
             registry=self.registry,
         )
         self.delay = Histogram(

@@ -21,8 +21,10 @@ from rabta_bots.store.cards import (
     LIVE,
     OPEN,
     close_card,
+    highest_movement,
     live_cards,
     make_card,
+    posts_with_card,
     reclassify_card,
 )
 from rabta_bots.store.digests import note_for_digest
@@ -33,7 +35,7 @@ from rabta_bots.store.posts import assume, known_posts, relinquish, remember_pos
 from rabta_bots.threads import say_line
 from rabta_bots.timekeeping import Timekeeper
 from rabta_contract.event import Event
-from rabta_contract.vocabulary import EventType
+from rabta_contract.vocabulary import EventType, Grade
 from rabta_policy import Policy
 
 
@@ -78,6 +80,28 @@ class Planner:
         set_event_state(connection, row.row, PLANNED if changed else UNBRIDGED)
         return Planned(changed, settled.stripped)
 
+    def replan(self, connection: Connection, row: Row[Any], now: datetime) -> list[str]:
+        """Make the cards of an event planned before that are missing; gives their posts.
+
+        Nothing else of it is done again: charges, files and closed cards have gone on since. Nor
+        is a card made of a movement that the file has left behind.
+        """
+        event = Event.model_validate(row.event) if row.event else None
+        allowed = allowance(self.policy, Grade(row.grade))
+        rule = rule_of(row.type)
+        if allowed is None or rule.treatment is not Treatment.CARD:
+            return []
+        movement = event.data.movement if event else None
+        file_id = event.file_id if event is not None else None
+        latest = highest_movement(connection, file_id) if file_id is not None else 0
+        if movement is not None and movement.movement_no < latest:
+            return []
+        before = set(posts_with_card(connection, row.row))
+        step = _Step(self, connection, row, event, row.grade, allowed, now)
+        if step.make_cards(rule, allowed):
+            set_event_state(connection, row.row, PLANNED)
+        return [post for post in posts_with_card(connection, row.row) if post not in before]
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -117,7 +141,7 @@ class _Step:
         if self.allowed is None:
             self._audit("not-bridged", reason="grade-not-bridged", detail=self.row.type)
         elif rule.treatment is Treatment.CARD:
-            changed = self._make_cards(rule, self.allowed) or changed
+            changed = self.make_cards(rule, self.allowed) or changed
         elif rule.treatment in {Treatment.AUDIT, Treatment.OPERATOR}:
             self._audit("event-kept", detail=self.row.type[:255])
         return changed
@@ -211,13 +235,17 @@ class _Step:
             note_for_digest(self.connection, self.row.row, post_id)
         return False
 
-    def _make_cards(self, rule: Rule, allowed: Allowance) -> bool:
+    def make_cards(self, rule: Rule, allowed: Allowance) -> bool:
+        """Make the event's cards, one for each reader that has none of it."""
         made = False
+        have = set(posts_with_card(self.connection, self.row.row))
         posts = self._readers(rule)
         known = known_posts(self.connection, posts)
         if not posts:
             self._audit("card-refused", reason="no-addressee", detail=self.row.type)
         for post_id in posts:
+            if post_id in have:
+                continue
             if post_id not in known:
                 self._audit("card-refused", reason="unknown-post")
                 continue

@@ -1,8 +1,10 @@
 """Documents end to end: e-Office, bridge, Synapse and a strict second client; all are real."""
 
 import hashlib
+import http.client
 import os
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -65,3 +67,19 @@ async def test_a_document_arrives_whole_in_the_officers_client_and_one_of_his_on
     assert [one["name"] for one in kept] == [URDU, "virus.pdf", "میرا جواب.pdf"]
     assert kept[-1]["sha256"] == hashlib.sha256(b"%PDF-1.4 mine").hexdigest()
     assert (kept[-1]["channel"], kept[-1]["post_id"]) == ("chat", DEPUTY)
+
+
+def test_the_bridge_logs_and_measures_and_tells_nothing_of_what_it_carried(
+    network: Network,
+) -> None:
+    url = network.office.bridge_url.removeprefix("http://")
+    told = (network.home / "bridge/bridge.log").read_text(encoding="utf-8")
+    assert "bridge-ready" in told
+    for path in ("/metrics", "/health/ready"):
+        with closing(http.client.HTTPConnection(url)) as connection:
+            connection.request("GET", path)
+            told += connection.getresponse().read().decode()
+    assert "rabta_bridge_documents_total" in told
+    officers = [account.user_id.partition(":")[0] for account in network.accounts.values()]
+    for word in ("kite", "F.No.", "virus.pdf", "نوٹ شیٹ", "Please see", SECTION, *officers):
+        assert [line for line in told.splitlines() if word in line] == []

@@ -13,7 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import EncryptedFile, MatrixError, Received, SenderTrust, Undecryptable
+from rabta_bots.matrix import (
+    Condition,
+    EncryptedFile,
+    MatrixError,
+    Received,
+    SenderTrust,
+    Undecryptable,
+)
 
 BOT = "@rabta:itt.gov.test"
 
@@ -103,6 +110,9 @@ class Recorder:
 
     def undecryptable(self, *, older_than: timedelta) -> list[Undecryptable]:
         return list(self.unread.values()) if self.unread_for >= older_than else []
+
+    def condition(self) -> Condition:
+        return Condition(undecryptable=len(self.unread))
 
     def give_up(self, event_id: str, connection: Connection) -> None:
         self.given_up.append(self.unread.pop(event_id))

@@ -155,7 +155,7 @@ def _is_new(connection: Connection, event: Event, terms: Terms) -> bool:
     before = digest_of_event(connection, event.source, event.id)
     if before is None:
         return True
-    if before != _digest(event_bytes(event), terms):
+    if before != digest_of(event, terms):
         raise RefusedError(ID_REUSED, "this event id came before with another content")
     return False
 
@@ -187,7 +187,7 @@ def _store(connection: Connection, event: Event, via: str, terms: Terms, now: da
             sequence=event.sequence_no,
             type=event.type,
             grade=grade.value,
-            digest=_digest(event_bytes(event), terms),
+            digest=digest_of(event, terms),
             addressees=addressees(event),
             document=document,
             file_id=event.file_id if "id" in document else None,
@@ -196,6 +196,11 @@ def _store(connection: Connection, event: Event, via: str, terms: Terms, now: da
         via,
         now,
     )
+
+
+def digest_of(event: Event, terms: Terms) -> str:
+    """By which an event that comes again is known to be the same."""
+    return _digest(event_bytes(event), terms)
 
 
 def _digest(body: bytes, terms: Terms) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from rabta_bots.matrix.bundles import KeyBundles
+from rabta_bots.matrix.condition import Condition, condition
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.identity import OwnIdentity
 from rabta_bots.matrix.inbox import Inbox
@@ -165,6 +166,11 @@ class MatrixClient:
     def undecryptable(self, *, older_than: timedelta = timedelta(0)) -> list[Undecryptable]:
         """Give the events that still can not be read, and have been so for `older_than`."""
         return self._started.inbox.undecryptable(older_than)
+
+    def condition(self) -> Condition:
+        """Count what an operator should hear of."""
+        with self._engine.begin() as connection:
+            return condition(connection, self.user_id)
 
     def give_up(self, event_id: str, connection: Connection) -> None:
         """Let an undecryptable event be void, in the transaction that tells its sender so.

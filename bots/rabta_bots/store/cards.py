@@ -51,6 +51,12 @@ def make_card(
     return card_id
 
 
+def posts_with_card(connection: Connection, event_row: int) -> Sequence[str]:
+    """The posts that have a card of the event."""
+    query = select(cards.c.post_id).where(cards.c.event_row == event_row)
+    return connection.execute(query.order_by(cards.c.card_id)).scalars().all()
+
+
 def card_by_id(connection: Connection, card_id: int) -> Row[Any] | None:
     """The card with its event's columns beside it."""
     return connection.execute(_card(), {"card": card_id}).first()

@@ -19,14 +19,17 @@ from rabta_bots.alone import AccountTakenError, Alone
 from rabta_bots.clock import system_clock
 from rabta_bots.commands.deciding import PATIENCE
 from rabta_bots.faults import SettingsError
+from rabta_bots.intake.feed import FeedError
 from rabta_bots.logs import log_as_json
 from rabta_bots.matrix import MatrixClient, MatrixError
 from rabta_bots.matrix.sealing import Seal, read_secret
+from rabta_bots.replaying import ReplayError, read_feed_again, replan_event
 from rabta_bots.settings import Settings, parse_settings
 from rabta_bots.store import dead_letters as letters
 from rabta_bots.store.lease import LeaseLostError, LeaseUnreachableError, lease_on
 from rabta_bots.store.opening import open_store
 from rabta_contract.secrets_file import SecretError
+from rabta_deploy.bridges import refuse_sharing, run_bridges
 
 ASK_SECONDS = 5
 
@@ -45,18 +48,32 @@ def bridge() -> None:
 
 
 @bridge.command()
-@config_option
+@click.option(
+    "--config",
+    "configs",
+    required=True,
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The bridge's settings, see docs/reference/bridge-settings.md. Several times: a process "
+    "for each ministry.",
+)
 @click.option(
     "--standby",
     type=click.Choice(["wait", "refuse"]),
     help="While another process is the bridge of the account: wait to take over, or refuse to "
     "start. Wins over the setting.",
 )
-def run(config: Path, standby: str | None) -> None:
+def run(configs: tuple[Path, ...], standby: str | None) -> None:
     """Run the bridge until it is told to stop (SIGTERM or Ctrl-C)."""
     log_as_json()
     try:
-        settings = _settings(config)
+        if len(configs) > 1:
+            if standby is not None:
+                raise click.UsageError("with several ministries, `standby` stands in each settings")
+            refuse_sharing({config: _settings(config) for config in configs})
+            asyncio.run(_run_several(configs))
+            return
+        settings = _settings(configs[0])
         if standby is not None:
             settings = settings.model_copy(update={"standby": standby})
         asyncio.run(_run(settings))
@@ -80,7 +97,8 @@ def run(config: Path, standby: str | None) -> None:
 
 @bridge.command()
 @config_option
-def status(config: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status(config: Path, *, as_json: bool) -> None:
     """Ask the running bridge what waits and what failed; exit code 1 unless it is ready."""
     try:
         listen = _settings(config).listen
@@ -96,9 +114,46 @@ def status(config: Path) -> None:
         raise click.ClickException(
             f"no bridge answers at {url}. Cure: start it with `rabta bridge run --config {config}`."
         ) from error
-    for name, value in told.items():
-        click.echo(f"{name}: {json.dumps(value)}")
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        for name, value in told.items():
+            click.echo(f"{name}: {json.dumps(value)}")
     sys.exit(0 if told.get("ready") else 1)
+
+
+@bridge.command()
+@config_option
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    help="Read the feed again behind this sequence number, and store what is missing.",
+)
+@click.option("--event", "event_id", help="Make the missing cards of this stored event.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+def replay(config: Path, *, after: int | None, event_id: str | None, dry_run: bool) -> None:
+    """Go over events once more; nothing is shown twice. The bridge may run meanwhile."""
+    if (after is None) == (event_id is None):
+        raise click.UsageError("give exactly one of --after and --event")
+    log_as_json()
+    try:
+        settings = _settings(config)
+        if event_id is not None:
+            posts = replan_event(settings, event_id, _operator(), dry_run=dry_run)
+            for post_id in posts:
+                click.echo(f"card for {post_id}")
+            click.echo(f"{len(posts)} cards{' would be' if dry_run else ''} made")
+            return
+        told = asyncio.run(read_feed_again(settings, after or 0, dry_run=dry_run))
+    except FeedError as error:
+        raise click.ClickException(
+            f"{error}. Cure: see that e-Office runs and takes the feed token, then try again."
+        ) from error
+    except (SettingsError, SecretError, ReplayError) as error:
+        raise click.ClickException(str(error)) from error
+    stored = "would be stored" if dry_run else "stored"
+    click.echo(f"known {told.known}, {stored} {told.stored}, differing {told.differing}")
+    sys.exit(1 if told.differing else 0)
 
 
 @bridge.command(name="import-store")
@@ -233,11 +288,21 @@ def _settings(config: Path) -> Settings:
     return parse_settings(text)
 
 
-async def _run(settings: Settings) -> None:
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM and Ctrl-C."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _run_several(configs: tuple[Path, ...]) -> None:
+    await run_bridges(configs, _told_to_stop())
+
+
+async def _run(settings: Settings) -> None:
+    stop = _told_to_stop()
     log = structlog.get_logger("rabta.bridge")
     await Alone(
         settings,
