@@ -129,11 +129,13 @@ async def test_a_command_whose_key_comes_late_is_kept_and_read_when_it_comes(
     event_id = await person.write(room_id, "approve")
     (kept,) = await eventually(bridge.undecryptable)
     assert (kept.event_id, kept.reason, bridge.received()) == (event_id, "no-session", [])
+    assert bridge.condition().undecryptable == 1
     await running.stop()
     again = (await run(settings, engine)).client
     await person.share_key(room_id, bridge.user_id, session_key=late)
     await eventually(lambda: texts(again) == ["approve"])
     assert again.undecryptable() == []
+    assert again.condition().undecryptable == 0
 
 
 async def test_a_replayed_ciphertext_is_received_once_also_after_a_restart(

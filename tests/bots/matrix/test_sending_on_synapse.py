@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from rabta_bots.matrix import MatrixError, MatrixSettings, SenderTrust, tables
+from rabta_bots.matrix import Condition, MatrixError, MatrixSettings, SenderTrust, tables
 from rabta_deploy.homeserver import Homeserver
 
 pytestmark = pytest.mark.network
@@ -202,6 +202,7 @@ async def test_a_new_identity_gets_nothing_until_a_person_acknowledged_it(
     await first.stop()
     again = (await run(settings, engine)).client
     assert again.changed_identities() == [person.user_id]
+    assert again.condition().changed_identities == 1
     again.acknowledge_identity(person.user_id)
     await again.send(room_id, text("two"), txn_id="rb-2")
     await person.sync()
@@ -249,10 +250,12 @@ async def test_a_card_waits_while_nobody_in_the_room_has_a_signed_device(
     room_id = await meet(bridge, person)
     refused = await _refusal(bridge.send(room_id, text("File"), txn_id="rb-1"))
     assert (refused.reason, refused.permanent) == ("no-reader", False)
+    assert bridge.condition() == Condition(unsigned_devices=1)
     await person.make_identity()
     await person.write(room_id, "I am here", to=bridge.user_id)
     await eventually(bridge.received)
     await bridge.send(room_id, text("File"), txn_id="rb-1")
+    assert bridge.condition() == Condition()
     await person.sync()
     assert person.bodies() == ["File"]
 
