@@ -25,6 +25,9 @@ from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
 _ROUNDS = 5
+_FEW = 20
+_FRESH = timedelta(seconds=1)
+"""In a room of few readers, whose devices nobody asked for within a second is asked for again."""
 _TOGETHER = 16
 """Messages encrypted in one transaction: about 30 ms of work, then the event loop has its turn."""
 _REMEMBERED = timedelta(hours=23)
@@ -96,6 +99,7 @@ class Sending:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._letters: list[_Letter] = []
         self._sent: list[_SentEvent] = []
+        self._looked: dict[str, datetime] = {}
         self._sharing_turn: asyncio.Task[None] | None = None
 
     async def send(
@@ -103,6 +107,7 @@ class Sending:
     ) -> str:
         """Send one event; see `MatrixClient.send`."""
         async with self._locks[room_id]:
+            await self._look_again(room_id)
             letter = _Letter(room_id, content, txn_id, event_type)
             stored = await self._at_once(letter)
             if stored is None:
@@ -114,6 +119,30 @@ class Sending:
                 if event_id is not None:
                     return event_id
             return await self._put(room_id, stored.ciphertext, txn_id)
+
+    async def _look_again(self, room_id: str) -> None:
+        """Ask for the devices of the readers of our own server, when they are few.
+
+        A phone that signed in after our last sync would not read this message otherwise, and no
+        later key would open it. Other servers tell ours of new devices by themselves, and asking
+        one that is away would hold the message up.
+        """
+        now, server = self._state.store.clock(), self._state.user_id.partition(":")[2]
+        with self._state.store.transaction() as connection:
+            readers = roomstate.readers(connection, room_id)
+        near = [
+            user
+            for user in readers
+            if user.partition(":")[2] == server and user != self._state.user_id
+        ]
+        late = [user for user in near if not self._fresh(user, now)]
+        if late and len(near) <= _FEW:
+            await self._trust.refresh(late)
+            self._looked.update(dict.fromkeys(late, now))
+
+    def _fresh(self, user: str, now: datetime) -> bool:
+        looked = self._looked.get(user)
+        return looked is not None and now - looked < _FRESH
 
     async def _echo(self, room_id: str, txn_id: str, stored: _Stored) -> str | None:
         event_id = await own_event(

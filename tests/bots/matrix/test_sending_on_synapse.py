@@ -140,13 +140,36 @@ async def test_a_new_signed_phone_reads_the_very_next_card(
     new = await officer(of=person)
     await person.sign_device(new)
     await new.sync()
-    # The announcement comes by sync; only then can anybody know of the phone.
+    # The announcement has come by sync when this has.
     await person.write(room_id, "a mark", to=bridge.user_id)
     await eventually(bridge.received)
     await bridge.send(room_id, text("two"), txn_id="rb-2")
     await new.sync()
     await person.sync()
     assert (person.bodies(), new.bodies()) == (["one", "two"], ["two"])
+
+
+async def test_a_phone_that_signs_in_between_sync_and_send_reads_the_card(
+    *,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    officer: Make,
+    meet: Make,
+    text: Make,
+    clock: Any,
+) -> None:
+    person = await officer()
+    bridge = (await run(settings, engine)).client
+    room_id = await meet(bridge, person)
+    await bridge.send(room_id, text("one"), txn_id="rb-1")
+    bridge._started.syncing.stop()
+    phone = await officer(of=person)
+    await person.sign_device(phone)
+    clock.forward(timedelta(seconds=2))
+    await bridge.send(room_id, text("two"), txn_id="rb-2")
+    await phone.sync()
+    assert phone.bodies() == ["two"]
 
 
 async def test_who_and_what_came_while_it_was_down_reads_the_next_card(
