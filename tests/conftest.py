@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, Protocol
 
 import pytest
+import structlog
 
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.ports import free_port
@@ -54,6 +55,13 @@ def require_programs(*names: str) -> None:
     for name in names:
         if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None:
             missing_part(f"{name} is not installed (deploy/machine.sh tests)")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a program of ours sets up for its log in one test is gone in the next."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", name="missing_part")

@@ -1,7 +1,7 @@
 """Whether one of our users and another server share a room, or an invite between them is open.
 
-Asked for every key, device, profile and media request from outside, so answers are kept for a
-short while: a yes a little longer than a no, because a no turns into a yes by an invite.
+Asked for every key, device, profile and media request from outside, so a yes is kept for a short
+while. A no is not: an invite or a join turns it into a yes, and whoever was just let in asks next.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from synapse.module_api import LoggingTransaction, ModuleApi
 from rabta_synapse.invitations import DatabaseInvitations
 
 _YES = timedelta(seconds=10)
-_NO = timedelta(seconds=1)
 _MOST = 20_000
 
 # Synapse's own tables; the tests of every release try each query.
@@ -52,19 +51,19 @@ class SharedRooms:
         self._api = api
         self._invitations = invitations
         self._clock = clock
-        self._known: dict[tuple[str, str], tuple[bool, datetime]] = {}
+        self._known: dict[tuple[str, str], datetime] = {}
 
     async def share(self, user_id: str, server: str) -> bool:
         """Whether our user and anybody of that server are in one room, or one invited the other."""
         now, pair = self._clock(), (user_id, server)
-        answer, until = self._known.get(pair, (False, now))
-        if now < until:
-            return answer
+        if now < self._known.get(pair, now):
+            return True
         await self._invitations.ready()
         answer = await self._api.run_db_interaction("rabta_shared_room", _share, user_id, server)
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[pair] = (answer, now + (_YES if answer else _NO))
+        if answer:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[pair] = now + _YES
         return answer
 
     async def uploader(self, media_id: str) -> str | None:
