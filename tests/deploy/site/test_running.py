@@ -30,7 +30,8 @@ from rabta_deploy.site.reading import load
 from rabta_deploy.site.running import Running
 from rabta_deploy.site.trial import Trial, make
 
-pytestmark = pytest.mark.network
+# One site for all of them: two at once would look for ports at the same moment.
+pytestmark = [pytest.mark.network, pytest.mark.xdist_group("site")]
 
 CLIENT = "/_matrix/client/v3"
 KEY = pyrage.x25519.Identity.generate()
