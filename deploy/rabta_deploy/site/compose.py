@@ -44,11 +44,7 @@ def _service(part: Workload, layout: Layout) -> dict[str, Any]:
         "network_mode": "host",
         "read_only": True,
         "cap_drop": ["ALL"],
-        **(
-            {"cap_add": ["NET_BIND_SERVICE"]}
-            if any(listen.port < 1024 for listen in part.listens)  # noqa: PLR2004 - Linux's own bound
-            else {}
-        ),
+        **({"cap_add": ["NET_BIND_SERVICE"]} if part.binds_low_port else {}),
         "security_opt": ["no-new-privileges:true"],
         "tmpfs": ["/tmp", "/run"],  # noqa: S108 - of the container
         "mem_limit": f"{part.memory_mib}m",

@@ -17,10 +17,7 @@ BROUGHT = "/etc/rabta/brought"
 
 def probe_command(part: Workload, layout: Layout) -> list[str]:
     """Ends with 0 when the program answers now."""
-    probe = part.probe
-    where = f"{probe.host}:{probe.port}"
-    url = f"http://{where}{probe.path}" if probe.kind == "http" else f"tcp://{where}"
-    return [layout.python, "-m", "rabta_deploy.site.ready", url, "1"]
+    return [layout.python, "-m", "rabta_deploy.site.ready", part.probe.url, "1"]
 
 
 def state_mounts(part: Workload) -> list[str]:

@@ -133,7 +133,6 @@ def _stateful_set(name: str, ordered: Sequence[Workload], layout: Layout) -> dic
 def _container(part: Workload, layout: Layout) -> dict[str, Any]:
     probe = {"exec": {"command": probe_command(part, layout)}, "timeoutSeconds": 5}
     resources = {"memory": f"{part.memory_mib}Mi", "cpu": f"{round(part.cpus * 1000)}m"}
-    binds = any(listen.port < 1024 for listen in part.listens)  # noqa: PLR2004 - Linux's own bound
     return {
         "name": part.name,
         "image": _IMAGE,
@@ -166,7 +165,7 @@ def _container(part: Workload, layout: Layout) -> dict[str, Any]:
             "privileged": False,
             "capabilities": {
                 "drop": ["ALL"],
-                **({"add": ["NET_BIND_SERVICE"]} if binds else {}),
+                **({"add": ["NET_BIND_SERVICE"]} if part.binds_low_port else {}),
             },
         },
         "volumeMounts": [

@@ -180,11 +180,9 @@ class Running:
 
     def _wait(self, part: Workload) -> None:
         probe = part.probe
-        scheme, path = ("http", probe.path) if probe.kind == "http" else ("tcp", "")
-        url = f"{scheme}://{probe.host}:{probe.port}{path}"
         asks_cluster = part.name == "postgres" and self._cluster is not None
         self.children[part.name].wait_ready(
-            lambda: self._cluster.answers if asks_cluster and self._cluster else ready(url),
+            lambda: self._cluster.answers if asks_cluster and self._cluster else ready(probe.url),
             within_s=probe.within_s,
         )
 

@@ -48,9 +48,8 @@ def _unit(name: str) -> str:
 
 def _text(part: Workload, layout: Layout) -> str:
     after = "".join(f" {_unit(name)}" for name in part.after)
-    privileged = any(listen.port < 1024 for listen in part.listens)  # noqa: PLR2004 - Linux's own bound
     shut_in = list(_SHUT_IN)
-    if privileged:
+    if part.binds_low_port:
         shut_in[1] = "CapabilityBoundingSet=CAP_NET_BIND_SERVICE"
         shut_in.append("AmbientCapabilities=CAP_NET_BIND_SERVICE")
     lines = [
@@ -94,10 +93,7 @@ def _others(part: Workload, layout: Layout) -> list[str]:
 
 
 def _probe(part: Workload, layout: Layout) -> str:
-    probe = part.probe
-    where = f"{probe.host}:{probe.port}"
-    asked = f"http://{where}{probe.path}" if probe.kind == "http" else f"tcp://{where}"
-    return f"{layout.python} -m rabta_deploy.site.ready {asked} {probe.within_s}"
+    return f"{layout.python} -m rabta_deploy.site.ready {part.probe.url} {part.probe.within_s}"
 
 
 def _quoted(word: str) -> str:

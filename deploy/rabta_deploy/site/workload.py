@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+_LOWEST_FREE_PORT = 1024
+"""Below it Linux wants CAP_NET_BIND_SERVICE (capabilities(7))."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -37,6 +40,12 @@ class Probe:
     host: str = "127.0.0.1"
     path: str = "/health"
     within_s: int = 180
+
+    @property
+    def url(self) -> str:
+        """As `rabta_deploy.site.ready` takes it: `http://host:port/path` or `tcp://host:port`."""
+        path = self.path if self.kind == "http" else ""
+        return f"{self.kind}://{self.host}:{self.port}{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +99,8 @@ class Workload:
     contacts: tuple[Contact, ...] = ()
     stop: Literal["TERM", "INT", "QUIT"] = "TERM"
     stop_s: int = 30
+
+    @property
+    def binds_low_port(self) -> bool:
+        """Whether it needs the one capability that a site's programs may have."""
+        return any(listen.port < _LOWEST_FREE_PORT for listen in self.listens)

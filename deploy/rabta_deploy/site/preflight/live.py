@@ -19,15 +19,9 @@ _TIMEOUT_S = 5
 def ask(site: Site, layout: Layout) -> LiveFacts:
     """What the site says of itself now; a part that does not answer is named."""
     parts = workloads(site, layout)
-    silent = tuple(part.name for part in parts if not _answers(part))
+    silent = tuple(part.name for part in parts if not ready(part.probe.url))
     doors = {part.name: _serial(part) for part in parts if part.door and part.name not in silent}
     return LiveFacts(silent, doors, _locale(site, layout))
-
-
-def _answers(part: Workload) -> bool:
-    probe = part.probe
-    where = f"{probe.host}:{probe.port}"
-    return ready(f"http://{where}{probe.path}" if probe.kind == "http" else f"tcp://{where}")
 
 
 def _serial(part: Workload) -> int | None:
