@@ -63,7 +63,9 @@ async def find_card(
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
+    shut: dict[str, str] = {}
     while loop.time() < deadline:
+        shut = {}
         for room in await officer.rooms():
             room_id = room["room_id"]
             if room["membership"] == "invite" and room["inviter"] == bot:
@@ -73,9 +75,14 @@ async def find_card(
             for message in reversed(await officer.messages(room_id)):
                 if message["sender"] == bot and text in (message["body"] or ""):
                     return room_id, message
+                if message["sender"] == bot and message["failure"]:
+                    shut[message["event_id"]] = message["failure"]
         await asyncio.sleep(0.2)
+    unread = ", ".join(f"{event_id} {failure}" for event_id, failure in shut.items())
     raise StoryError(
-        "card-not-seen", f"No card with {text} came within {within_s:.0f} s.", "read bridge.log"
+        "card-not-seen",
+        f"No card with {text} came within {within_s:.0f} s. Not readable: {unread or 'nothing'}.",
+        "read bridge.log",
     )
 
 

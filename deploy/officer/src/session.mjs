@@ -6,7 +6,7 @@ import {
   OnlySignedDevicesIsolationMode,
 } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { Refusal } from "./refusal.mjs";
-import { retryUnsigned } from "./retrying.mjs";
+import { retryRefused } from "./retrying.mjs";
 
 /** Sign in with a password. Resolves to {homeserver, user_id, device_id, access_token}. */
 export async function signIn({ homeserver, user, password, device_name: deviceName }) {
@@ -48,7 +48,7 @@ export async function openSession(account, { mode = "strict", storePrefix, recov
     .setDeviceIsolationMode(
       mode === "strict" ? new OnlySignedDevicesIsolationMode() : new AllDevicesIsolationMode(false),
     );
-  retryUnsigned(client);
+  retryRefused(client);
   await firstSync(client);
   return client;
 }

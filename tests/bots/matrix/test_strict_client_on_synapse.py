@@ -1,5 +1,6 @@
 """What an officer's client in strict mode (matrix-js-sdk 43) makes of us, on a real Synapse."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +8,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from nio.crypto import decrypt_attachment
 from sqlalchemy import Engine, create_engine
 
@@ -103,6 +107,77 @@ async def test_a_strict_client_sees_no_shield_at_first_after_a_restart_and_on_an
     for device in (desk, phone):
         assert await _seen(device, room_id, card) == ("For both", True, "none")
     empty_disk.dispose()
+
+
+class Between:
+    """A proxy before the homeserver that holds back questions for one user's devices."""
+
+    def __init__(self, homeserver_url: str) -> None:
+        self._behind = homeserver_url
+        self.about: str | None = None
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if self.about and request.path.endswith("/keys/query") and self.about in body.decode():
+            self.asked.set()
+            await self.answer.wait()
+        headers = {
+            name: value
+            for name in ("Authorization", "Content-Type")
+            if (value := request.headers.get(name))
+        }
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, self._behind + request.raw_path, data=body, headers=headers
+            ) as answer,
+        ):
+            return web.Response(
+                body=await answer.read(), status=answer.status, content_type="application/json"
+            )
+
+
+async def test_a_card_that_came_before_its_senders_devices_were_known_is_shown_when_they_are(
+    *,
+    homeserver: Homeserver,
+    settings: MatrixSettings,
+    engine: Engine,
+    run: Make,
+    text: Make,
+    eventually: Make,
+) -> None:
+    """As the first card of every new room: its reader joins after it was written."""
+    between = Between(homeserver.client_url)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", between.handle)
+    bridge: MatrixClient = (await run(settings, engine)).client
+    person = Person(homeserver)
+    async with TestServer(app) as server, Officer() as desk:
+        person.url = str(server.make_url("/")).rstrip("/")
+        await person.sign_in(desk)
+        between.about = bridge.user_id
+        room_id = await bridge.create_room(
+            name="Post", topic="", invite=[person.user_id], room_class="restricted"
+        )
+        card = await bridge.send(room_id, text("File 1"), txn_id="rb-1")
+        # Joining asks for the inviter's devices, and ends with the answer.
+        joining = asyncio.create_task(desk.join(room_id))
+        await asyncio.wait_for(between.asked.wait(), 30)
+
+        async def failure() -> str | None:
+            shown = await desk.wait_message(room_id, event_id=card)
+            return str(shown["failure"]) if shown["failure"] else None
+
+        # The key has come, and nothing is known of the device that made it.
+        assert await eventually(failure, within_s=30) == "UNKNOWN_SENDER_DEVICE"
+        between.answer.set()
+        await joining
+
+        async def shown() -> bool:
+            return await _seen(desk, room_id, card) == ("File 1", True, "none")
+
+        assert await eventually(shown, within_s=30)
 
 
 async def test_a_newly_posted_officer_reads_the_earlier_cards_of_the_post(
