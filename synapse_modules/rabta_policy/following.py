@@ -87,7 +87,7 @@ def plan(
         )
         leaves = ours in out or (unmet and not patient)
         return Plan(leave=local if leaves else (), waits=bool(unmet) and not leaves)
-    by = _with_full_power(state, [user for user in local if people[user] == "join"])
+    by = with_full_power(state, [user for user in local if people[user] == "join"])
     if by is None:
         return Plan(leave=local if strangers else ())
     acl = state.get(ACL)
@@ -134,7 +134,7 @@ def _may_meet(policy: Policy, one: str, other: str, room: Room, now: datetime) -
     )
 
 
-def _with_full_power(state: State, joined: list[str]) -> str | None:
+def with_full_power(state: State, joined: list[str]) -> str | None:
     """A joined local user with full power: a creator, or by level."""
     create = state[CREATE]
     powers = state[POWER_LEVELS].content if POWER_LEVELS in state else {}

@@ -14,6 +14,7 @@ from synapse.module_api import EventBase, ModuleApi, StateMap
 
 from rabta_policy.known_room import CREATE, LABEL, know, server_of, strictest
 from rabta_policy.label import ROOM_CLASS, labels_in
+from rabta_policy.record import ROOM_RECORD, category_in
 from rabta_synapse import topic_line
 from rabta_synapse.judge import Judge
 from rabta_synapse.membership import Membership
@@ -54,7 +55,7 @@ class Aftermath:
         membership = event.content.get("membership")
         joined = event.type == "m.room.member" and membership == "join"
         if event.type == "m.room.power_levels" and self._api.is_mine(event.sender):
-            work = self._put_label_back
+            work = self._put_labels_back
         elif joined and self._api.is_mine(event.state_key or ""):
             work = self._judge_again
         elif event.type == topic_line.TOPIC and self._api.is_mine(event.sender):
@@ -69,24 +70,29 @@ class Aftermath:
             return
         self._api.run_as_background_process("rabta_aftermath", work, event, state)
 
-    async def _put_label_back(self, event: EventBase, state: StateMap[EventBase]) -> None:
+    async def _put_labels_back(self, event: EventBase, state: StateMap[EventBase]) -> None:
         """An upgrade copies no label; the create event has it as the floor: show it again."""
-        floor, label = labels_in(state)
-        if floor is None or label is not None or LABEL in state:
-            return
+        floor, _ = labels_in(state)
+        if floor is not None and LABEL not in state:
+            await self._show(event, ROOM_CLASS, floor.content)
+        category = category_in(state)
+        if category is not None and (ROOM_RECORD, "") not in state:
+            await self._show(event, ROOM_RECORD, category.content)
+
+    async def _show(self, event: EventBase, event_type: str, content: dict[str, str]) -> None:
         try:
             await self._api.create_and_send_event_into_room(
                 {
-                    "type": ROOM_CLASS,
+                    "type": event_type,
                     "state_key": "",
                     "room_id": event.room_id,
                     "sender": event.sender,
-                    "content": floor.content,
+                    "content": content,
                 }
             )
         except SynapseError as fault:
-            # The floor holds all the same; only people's clients do not see the label.
-            logger.warning("No label could be put into %s: %s", event.room_id, fault)
+            # The floor holds all the same; only people's clients do not see it.
+            logger.warning("No %s could be put into %s: %s", event_type, event.room_id, fault)
 
     async def _follow_policy(self, event: EventBase, state: StateMap[EventBase]) -> None:
         # The state may be partial; reconcile reads the room itself.

@@ -1,4 +1,4 @@
-"""What a room's class asks of its state events: rules D4 to D13, each a pure question.
+"""What a room's class asks of its state events: rules D4 to D13 and D18, each a pure question.
 
 The values compared with come from the policy (`RoomClass`) or from the judge's answers about
 servers; a rule returns the reason against an event, or None.
@@ -9,6 +9,7 @@ from typing import Any
 
 from rabta_policy import RoomClass
 from rabta_policy.label import ROOM_CLASS
+from rabta_policy.record import ROOM_RECORD, RecordCategory, category_of
 from rabta_synapse.refusal import Refusal
 
 MEGOLM = "m.megolm.v1.aes-sha2"
@@ -18,6 +19,7 @@ FULL_POWER = 100
 
 GUARDED = (
     ROOM_CLASS,
+    ROOM_RECORD,
     "m.room.encryption",
     "m.room.server_acl",
     "m.room.history_visibility",
@@ -29,7 +31,7 @@ GUARDED = (
 )
 """State that only full power may change, and so nobody of another organisation."""
 
-UNREDACTABLE = frozenset({"m.room.create", *GUARDED[:4]})
+UNREDACTABLE = frozenset({"m.room.create", *GUARDED[:5]})
 """State that nobody may redact: it would be empty."""
 
 REDACT = "redact"
@@ -230,6 +232,35 @@ def label(new_rank: int | None, current_rank: int | None) -> Refusal | None:
             cure="Make a new room of the lower class.",
         )
     return None
+
+
+def record(new: Mapping[str, Any], current: RecordCategory | None) -> Refusal | None:
+    """D18. A room's record category is one of the four; what is kept longer is not kept less."""
+    category = category_of(new)
+    if category is None:
+        return Refusal(
+            code="category-unknown",
+            rule="D18",
+            text="The record category of a room is A, B, C or D.",
+            cure='Give {"category": ...} with one of them.',
+        )
+    if current is not None and category.keeps_less_than(current):
+        return Refusal(
+            code="category-shortened",
+            rule="D18",
+            text=f"This room is kept as category {current}, and not less from now on.",
+            cure="Make a new room of the other category.",
+        )
+    return None
+
+
+LIFETIME_BY_CATEGORY = Refusal(
+    code="lifetime-by-category",
+    rule="D18",
+    text="How long the messages of a room are kept follows from its record category alone.",
+    cure="Ask the records officer of the ministry for another category.",
+)
+"""D18, against `m.room.retention`: another server might destroy by it."""
 
 
 def _level(value: object, otherwise: int) -> int:

@@ -31,6 +31,8 @@ from rabta_synapse.metrics import FEDERATING_SERVERS, POLICY_IN_FORCE
 from rabta_synapse.outside_view import OutsideView
 from rabta_synapse.publishing import Publishing
 from rabta_synapse.reconcile import Reconcile
+from rabta_synapse.record_command import RESOURCE as RECORD_RESOURCE
+from rabta_synapse.record_command import RecordCommand
 from rabta_synapse.refusal import FAILED
 from rabta_synapse.registration import Callbacks, register
 from rabta_synapse.room_events import RoomEvents
@@ -93,6 +95,8 @@ class Door:
                 )
             command = ClassCommand(api, self.judge, self._audit, given.ministry_bot)
             api.register_web_resource(RESOURCE, command)
+        command_of_records = RecordCommand(api, self.judge, self._audit)
+        api.register_web_resource(RECORD_RESOURCE, command_of_records)
         self._applied: Policy | None = None
         self._apply()
         api.delayed_background_call(0, self.pulse, desc="rabta_first_policy")

@@ -3,8 +3,8 @@
 For a module with `check_event_allowed` or `on_new_event` Synapse fetches every state event of the
 room, memberships too, before it asks, and most often is told yes. The
 door answers for encrypted messages and the few other types of `class_rules.ORDINARY` without
-looking at the state, and for every other message it looks at six state events; so where it is the
-only module that asks, the first are answered at once, and for the rest six events are loaded.
+looking at the state, and for every other message it looks at seven state events; so where it is the
+only module that asks, the first are answered at once, and for the rest seven events are loaded.
 docs/why/cost-of-a-message.md has what else was tried.
 
 Rests on private members. Where one has moved, nothing is spared and nothing else changes.

@@ -137,6 +137,22 @@ NOT_THE_BOT = Refusal(
 )
 """D16: the bot answers for who said it."""
 
+NOT_AN_ADMINISTRATOR = Refusal(
+    code="not-an-administrator",
+    rule="D18",
+    text="Only an administrator of this homeserver sets a room's record category for somebody.",
+    cure="Ask the records officer, or set it yourself where you have full power.",
+)
+"""D18: the records officer's command runs where the administrators are."""
+
+NO_POWER_OF_OURS = Refusal(
+    code="no-power-of-ours",
+    rule="D18",
+    text="Nobody of this server has full power in this room.",
+    cure="Ask the ministry that made the room.",
+)
+"""D18: whose room it is says how long it is kept."""
+
 NOT_IN_ROOM = Refusal(
     code="not-in-room",
     rule="D16",

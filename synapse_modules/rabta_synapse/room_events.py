@@ -20,6 +20,7 @@ from rabta_policy.known_room import (
     strictest,
 )
 from rabta_policy.label import ROOM_CLASS, Label, labels_in
+from rabta_policy.record import ROOM_RECORD, category_in
 from rabta_synapse import class_rules
 from rabta_synapse.creation import Creation
 from rabta_synapse.judge import Judge
@@ -57,6 +58,8 @@ class RoomEvents:
         self._clear = clear
         self._rules: dict[str, Rule] = {
             ROOM_CLASS: self._label,
+            ROOM_RECORD: self._record,
+            "m.room.retention": self._retention,
             "m.room.encryption": self._encryption,
             "m.room.server_acl": self._server_acl,
             "m.room.power_levels": self._power_levels,
@@ -120,7 +123,8 @@ class RoomEvents:
             raise self._judge.refuse(action, NO_POLICY, path=_PATH).error
         owner = owner_of(server, policy, self._judge.clock())
         floor = Label.from_create(event.content)
-        label = floor or Label(await self._inherited(event, policy), owner)
+        before = await self._before(event)
+        label = floor or Label(self._inherited(before, policy), owner)
         action = Action(
             ActionKind.CREATE_ROOM,
             server,
@@ -140,17 +144,25 @@ class RoomEvents:
         if floor is not None:
             return None
         content = {**event.content, ROOM_CLASS: label.content}
+        category = category_in(before) if before else None
+        if category is not None:
+            content[ROOM_RECORD] = category.content
         if policy.room_class(label.room_class).federation == "none":
             content["m.federate"] = False
         return {**event.get_dict(), "content": content}
 
-    async def _inherited(self, event: EventBase, policy: Policy) -> str:
-        """The class of the room this one replaces; of none, the class of the unlabelled."""
+    async def _before(self, event: EventBase) -> StateMap[EventBase] | None:
+        """The state of the room that this one replaces, None when it replaces none."""
         predecessor = event.content.get("predecessor")
         room_id = predecessor.get("room_id") if predecessor else None
         if not isinstance(room_id, str):
+            return None
+        return await self._api.get_room_state(room_id, (*STATE_NEEDED, (ROOM_RECORD, "")))
+
+    def _inherited(self, before: StateMap[EventBase] | None, policy: Policy) -> str:
+        """The class of the room this one replaces; of none, the class of the unlabelled."""
+        if before is None:
             return self._creation.class_by_default(policy)
-        before = await self._api.get_room_state(room_id, STATE_NEEDED)
         return strictest(policy, labels_in(before))
 
     def _apply(self, rule: Rule, event: EventBase, state: StateMap[EventBase]) -> None:
@@ -182,6 +194,18 @@ class RoomEvents:
             policy.rank_of_class(label.room_class) if label else None,
             policy.room_class(known.room.room_class).rank,
         )
+
+    def _record(
+        self, event: EventBase, state: StateMap[EventBase], known: KnownRoom, policy: Policy
+    ) -> Refusal | None:
+        del known, policy
+        return class_rules.record(event.content, category_in(state))
+
+    def _retention(
+        self, event: EventBase, state: StateMap[EventBase], known: KnownRoom, policy: Policy
+    ) -> Refusal | None:
+        del event, state, known, policy
+        return class_rules.LIFETIME_BY_CATEGORY
 
     def _encryption(
         self, event: EventBase, state: StateMap[EventBase], known: KnownRoom, policy: Policy

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from network import Network, Person
 
+from rabta_deploy.jsonhttp import request
+
 pytestmark = pytest.mark.network
 
 MEGOLM = "m.megolm.v1.aes-sha2"
 LABEL = "org.rabta.room.class"
+RECORD = "org.rabta.room.record"
 TEXT = {"msgtype": "m.text", "body": "x"}
 OVERRIDES = {
     "room_list_publication_rules": [{"action": "allow"}],
@@ -201,6 +204,42 @@ async def test_a_label_can_be_raised_and_never_lowered(amna: Person, version: st
     assert amna.state(room_id, LABEL) == {"class": "restricted"}
 
 
+async def test_a_record_category_is_lengthened_and_never_shortened(
+    amna: Person, version: str
+) -> None:
+    room_id = amna.room(room_version=version)
+    assert amna.set_state(room_id, RECORD, {"category": "D"}).status == 200
+    assert amna.set_state(room_id, RECORD, {"category": "B"}).status == 200
+    refused = amna.set_state(room_id, RECORD, {"category": "C"})
+    assert (refused.status, refused.reason) == (403, "category-shortened")
+    assert amna.set_state(room_id, RECORD, {"category": "b"}).reason == "category-unknown"
+    assert amna.set_state(room_id, RECORD, {}).reason == "category-unknown"
+    assert amna.state(room_id, RECORD) == {"category": "B"}
+    assert amna.state(room_id, "m.room.power_levels")["events"][RECORD] == 100
+    # By this event another server would destroy, and clients hide.
+    refused = amna.set_state(room_id, "m.room.retention", {"max_lifetime": 1})
+    assert (refused.status, refused.reason) == (403, "lifetime-by-category")
+
+
+async def test_the_records_officer_sets_a_category_without_coming_in(
+    network: Network, amna: Person, version: str
+) -> None:
+    room_id = amna.room(room_version=version)
+    url = f"{amna.homeserver.client_url}/_synapse/client/rabta/room_record"
+    body = {"room": room_id, "category": "B", "order": "1-5/2026(R)"}
+    refused = request("POST", url, json_body=body, token=amna.token)
+    assert (refused.status, refused.body["org.rabta.reason"]) == (403, "not-an-administrator")
+    officer = amna.homeserver.admin_token
+    answer = request("POST", url, json_body=body, token=officer)
+    assert answer == (200, {"room_id": room_id, "before": None})
+    assert amna.state(room_id, RECORD) == {"category": "B"}
+    assert amna.members(room_id) == {amna.user_id: "join"}
+    answer = request("POST", url, json_body={**body, "category": "D"}, token=officer)
+    assert answer.body["org.rabta.reason"] == "category-shortened"
+    noted = [r for r in network.audited() if r["action"] == "set-category"]
+    assert noted[-1]["ref"] == "1-5/2026(R)"
+
+
 async def test_state_looser_than_the_class_is_refused(amna: Person, version: str) -> None:
     room_id = amna.room(room_version=version)
     table = [
@@ -240,13 +279,17 @@ async def test_an_upgraded_room_keeps_its_class(
     amna: Person, eventually: Any, old: str, new: str, room_class: str
 ) -> None:
     label = {"type": LABEL, "state_key": "", "content": {"class": room_class}}
-    room_id = amna.room(room_version=old, initial_state=[label])
+    record = {"type": RECORD, "state_key": "", "content": {"category": "B"}}
+    room_id = amna.room(room_version=old, initial_state=[label, record])
     upgraded = amna.call("POST", f"/rooms/{room_id}/upgrade", {"new_version": new})
     assert upgraded.status == 200, upgraded
     room_id = upgraded.body["replacement_room"]
     assert amna.state(room_id, "m.room.create")[LABEL]["class"] == room_class
     await eventually(lambda: amna.state(room_id, LABEL), what="the visible label")
     assert amna.state(room_id, LABEL) == {"class": room_class, "owner": "ITT"}
+    await eventually(lambda: amna.state(room_id, RECORD), what="the visible record category")
+    assert amna.state(room_id, RECORD) == {"category": "B"}
+    assert amna.state(room_id, "m.room.create")[RECORD] == {"category": "B"}
     assert amna.state(room_id, "m.room.encryption") == {"algorithm": MEGOLM}
     federates = amna.state(room_id, "m.room.create").get("m.federate", True)
     assert federates is (room_class != "confidential")

@@ -13,6 +13,8 @@ COMMANDS = {
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
     "site": "rabta_deploy.cli.site:site",
     "backup": "rabta_deploy.cli.backup:backup",
+    "records": "rabta_deploy.cli.records:records",
+    "hold": "rabta_deploy.cli.hold:hold",
     "demo": "rabta_deploy.cli.demo:demo",
 }
 

@@ -115,6 +115,13 @@ ALERTS = (
         "ticket",
         "Transactions of the homeserver take half a second and more.",
     ),
+    Alert(
+        "records-not-kept-in-time",
+        "rabta_records_failed > 0",
+        "3d",
+        "ticket",
+        "What its time has come for is not destroyed.",
+    ),
 )
 
 

@@ -5,16 +5,19 @@ No secret stands in it: what is secret is made by `rabta site render` or named b
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rabta_deploy.worker_config import Plan
+from rabta_policy.record import RecordCategory
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,8}$")]
+# Secretariat Instructions: A is permanent, B is kept 10 years or more, C is kept 3 to 9 years.
+_LEAST_DAYS = {RecordCategory.A: None, RecordCategory.B: 3_650, RecordCategory.C: 1_095}
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
@@ -176,17 +179,36 @@ class Scanner(BaseModel):
 
 
 class Retention(BaseModel):
-    """How long messages and media are kept, by record category; None is for ever."""
+    """How long messages and media are kept, by record category; None is for ever.
+
+    Attributes:
+        default_days: Of rooms without a category.
+        categories: A category that is not named is for ever. The Secretariat Instructions' bounds
+            hold: A is permanent, B is kept 10 years at least, C 3 years at least.
+        remote_media_days: Of copies of other servers' media that nobody uses.
+        every_hours: How often the records office goes through the rooms.
+    """
 
     model_config = _STRICT
     default_days: Days | None = None
-    categories: dict[Literal["A", "B", "C", "D"], Days | None] = {
-        "A": None,
-        "B": 3_650,
-        "C": 1_095,
-        "D": 365,
+    categories: dict[RecordCategory, Days | None] = {
+        RecordCategory.A: None,
+        RecordCategory.B: 3_650,
+        RecordCategory.C: 1_095,
+        RecordCategory.D: 365,
     }
     remote_media_days: Days = 90
+    every_hours: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @field_validator("categories")
+    @classmethod
+    def _within_bounds(cls, given: dict[RecordCategory, int | None]) -> dict[Any, Any]:
+        for category, least in _LEAST_DAYS.items():
+            days = given.get(category)
+            if days is not None and (least is None or days < least):
+                wanted = "for ever: give null" if least is None else f"at least {least} days"
+                raise ValueError(f"category {category} is kept {wanted}")
+        return given
 
 
 class Backups(BaseModel):

@@ -25,6 +25,7 @@ _SECRETS = (
     "database-password",
 )
 _DAY_S = 86_400
+_ADDRESSES_DAYS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
             **_face(site),
             **_SESSIONS,
             **_sign_in(site),
-            **_keeping(site),
+            **keeping(),
             **_calls(site, layout),
             "push": {"enabled": site.push is not None, "include_content": False},
         },
@@ -195,16 +196,17 @@ def _sign_in(site: Site) -> dict[str, Any]:
     return password | {"oidc_providers": [provider]}
 
 
-def _keeping(site: Site) -> dict[str, Any]:
-    days = site.retention.default_days
-    longest = {"max_lifetime": f"{days}d"} if days else {}
+def keeping() -> dict[str, Any]:
+    """What Synapse itself destroys: nothing that people wrote or sent."""
     return {
-        # Categories are set room by room; this is what holds where none is.
-        "retention": {"enabled": True, **({"default_policy": longest} if longest else {})},
-        "media_retention": {"remote_media_lifetime": f"{site.retention.remote_media_days}d"},
-        "redaction_retention_period": "7d",
-        "user_ips_max_age": "28d",
-        "forgotten_room_retention_period": "28d",
+        # The records office alone destroys: Synapse knows no holds, and `m.room.retention` is
+        # whatever a member of the room says.
+        "retention": {"enabled": False},
+        "media_retention": {},
+        # What was taken back stays, unseen, until its room's time has come: it may be on hold.
+        "redaction_retention_period": None,
+        "forgotten_room_retention_period": None,
+        "user_ips_max_age": f"{_ADDRESSES_DAYS}d",
     }
 
 

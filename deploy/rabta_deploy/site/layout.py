@@ -20,6 +20,7 @@ _SINGLE = (
     "sygnal metrics",
     "prometheus",
     "grafana",
+    "records",
 )
 
 

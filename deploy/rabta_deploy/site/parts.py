@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rabta_deploy.site import homeserver_part, monitoring, outward_parts, small_parts
+from rabta_deploy.site import homeserver_part, monitoring, outward_parts, records_part, small_parts
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.workload import Workload
@@ -16,6 +16,7 @@ def workloads(site: Site, layout: Layout) -> tuple[Workload, ...]:
         small_parts.redis(site, layout, at),
         *homeserver_part.workloads(site, layout, at),
         small_parts.nginx(site, layout, at),
+        records_part.workload(site, layout, at),
         *_beside(site, layout, at),
     ]
     if site.monitoring is not None:

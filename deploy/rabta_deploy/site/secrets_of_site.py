@@ -33,6 +33,7 @@ _MADE: dict[str, Callable[[], str]] = {
     "bridge-account-password": password,
     "bridge-store-key": _key,
     "grafana-password": password,
+    "records-account-password": password,
 }
 
 

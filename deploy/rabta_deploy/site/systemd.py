@@ -88,7 +88,17 @@ def _text(part: Workload, layout: Layout) -> str:
 def _others(part: Workload, layout: Layout) -> list[str]:
     """What other programs keep, of which this one sees nothing."""
     mine = {directory.partition("/")[0] for directory in part.state}
-    known = ("audit", "bridge", "gateway", "grafana", "postgres", "prometheus", "synapse", "turn")
+    known = (
+        "audit",
+        "bridge",
+        "gateway",
+        "grafana",
+        "postgres",
+        "prometheus",
+        "records",
+        "synapse",
+        "turn",
+    )
     return [str(layout.state / name) for name in known if name not in mine]
 
 

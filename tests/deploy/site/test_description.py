@@ -69,6 +69,16 @@ def test_every_fault_is_told_at_once_with_its_path(whole_document: dict[str, Any
             "ca_file: a database on another machine is reached by TLS alone",
         ),
         (
+            {"retention": {"categories": {"A": 36_500}}},
+            "retention.categories",
+            "category A is kept for ever: give null",
+        ),
+        (
+            {"retention": {"categories": {"B": 3_649}}},
+            "retention.categories",
+            "category B is kept at least 3650 days",
+        ),
+        (
             {"push": {"app_id": "x"}},
             "push",
             "name fcm_service_account_file, apns_certificate_file or both",

@@ -262,6 +262,18 @@ def test_the_homeserver_is_closed_where_matrix_is_open_by_default(
     assert provider["attribute_requirements"] == [{"attribute": "acr", "one_of": ["mfa"]}]
 
 
+def test_synapse_itself_destroys_nothing_that_people_wrote(texts: Mapping[str, str]) -> None:
+    said = load(texts["etc/synapse/homeserver.yaml"])
+    wanted = {
+        # Else a moderator's `m.room.retention` destroys, whatever the category and the holds.
+        "retention": {"enabled": False},
+        "media_retention": {},
+        "redaction_retention_period": None,
+        "forgotten_room_retention_period": None,
+    }
+    assert {key: said[key] for key in wanted} == wanted
+
+
 def test_whom_the_site_calls_is_told_by_name(texts: Mapping[str, str]) -> None:
     rows = {(row["part"], row["host"]) for row in json.loads(texts["contacts.json"])}
     assert ("push", "fcm.googleapis.com") in rows

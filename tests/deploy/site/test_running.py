@@ -17,10 +17,13 @@ from tempfile import TemporaryDirectory
 
 import pyrage
 import pytest
+from click.testing import CliRunner
 
+from rabta_deploy.cli import main
 from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import answers, request
 from rabta_deploy.process import Child, until
+from rabta_deploy.records.register import Register
 from rabta_deploy.secretfile import write_secret
 from rabta_deploy.site.backup.archive import BackupError
 from rabta_deploy.site.backup.restoring import restore
@@ -124,6 +127,34 @@ def test_a_program_that_is_not_installed_is_named_with_its_package(trial: Trial)
     assert caught.value.reason == "program-missing"
     assert "/nowhere/redis-server" in caught.value.text
     assert "apt-get install redis-server" in caught.value.cure
+
+
+def test_the_records_officer_keeps_holds_and_lets_go_by_commands(
+    site: Running, trial: Trial, token: str
+) -> None:
+    url = f"{site.client_url}{CLIENT}"
+    room = str(request("POST", f"{url}/createRoom", json_body={}, token=token).body["room_id"])
+    where = [str(trial.file), "--root", str(trial.directory)]
+    order = ["--order", "1-5/2026(R)"]
+
+    def rabta(*arguments: str) -> str:
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    refused = CliRunner().invoke(main, ["records", "purge", *where])
+    assert (refused.exit_code, "[register-missing]" in refused.output) == (2, True)
+    rabta("records", "open", *where, "--by", "Amna")
+    assert f"{room}: none -> D" in rabta("records", "category", *where, room, "D", *order)
+    placed = rabta("hold", "place", *where, "--room", room, *order, "--by", "Amna")
+    assert f"H0001 in force: room {room}, order 1-5/2026(R)" in placed
+    assert f"{room}: kept: on-hold H0001" in rabta("records", "purge", *where, "--dry-run")
+    lifted = ["--by", "Amna", "--countersigned", "Bilal"]
+    rabta("hold", "lift", *where, "H0001", *order, *lifted)
+    assert rabta("hold", "list", *where).splitlines() == ["0 holds"]
+    assert '"failed": 0' in rabta("records", "purge", *where)
+    # For the backup.
+    rabta("hold", "place", *where, "--person", "@so-admn2:itt.gov.test", *order, "--by", "Amna")
 
 
 def test_what_was_acknowledged_is_there_after_each_part_was_killed(
@@ -249,6 +280,8 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
     )
     assert answer.status == 200
     assert json.loads(site.site.policy.policy_file.read_bytes())["serial"] == serial
+    holds = Register(layout.state / "records", site.site.server_name).holds()
+    assert [hold.in_force(now) for hold in holds] == [False, True]
     assert until(lambda: identity_of_the_bridge(site, token)[1] - devices, within_s=60)
     assert identity_of_the_bridge(site, token)[0] == master
     sent = request(

@@ -13,7 +13,7 @@ from rabta_deploy.site.layout import Layout
 
 _ENDING = ".rabta.age"
 # Below the state directory: what the parts keep beside their databases.
-_STATE = ("synapse/media", "gateway", "audit", "bridge/recovery-key")
+_STATE = ("synapse/media", "gateway", "audit", "records", "bridge/recovery-key")
 # Made anew with the cluster.
 _NOT_KEPT = {"database-password", "bridge-database-password"}
 

@@ -1,0 +1,107 @@
+"""`rabta records`: what the records office keeps and destroys. It parses, calls and prints."""
+
+import json
+import logging
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import click
+import structlog
+
+from rabta_deploy.cli.hold import by_option, order_option, register
+from rabta_deploy.cli.site import Faults, json_option, now, root_option, site_argument
+from rabta_deploy.records import keeper
+from rabta_deploy.records.settings import RecordsSettings, load
+from rabta_deploy.site import reading, records_part
+from rabta_deploy.site.layout import SYSTEM, below
+from rabta_policy.record import RecordCategory
+
+
+@click.group(cls=Faults)
+def records() -> None:
+    """The records office: what is kept how long, and what is destroyed."""
+
+
+@records.command(name="open")
+@site_argument
+@root_option
+@by_option
+def open_register(site_file: Path, root: Path | None, by: str) -> None:
+    """Open the register of holds, once. Until then nothing is ever destroyed."""
+    register(site_file, root).open(by, now())
+    click.echo("The register is open: what its time has come for is destroyed from now on.")
+
+
+@records.command()
+@site_argument
+@root_option
+@click.argument("room")
+@click.argument("category", type=click.Choice([one.value for one in RecordCategory]))
+@order_option
+def category(site_file: Path, root: Path | None, room: str, category: str, order: str) -> None:
+    """Give ROOM (!...) the record CATEGORY; everybody in it sees that. It never keeps less."""
+    with keeper.signed_in(_settings(site_file, root)) as homeserver:
+        before = homeserver.set_category(room, category, order)
+    click.echo(f"{room}: {before or 'none'} -> {category}")
+
+
+@records.command()
+@site_argument
+@root_option
+@click.option("--dry-run", is_flag=True, help="Destroy nothing; say what would be.")
+@json_option
+def purge(site_file: Path, root: Path | None, *, dry_run: bool, as_json: bool) -> None:
+    """Go through all rooms now; exit code 1 when one could not be dealt with."""
+    report = keeper.purge_once(_settings(site_file, root), now, dry=dry_run)
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        done = "would be destroyed" if dry_run else "destroyed"
+        for room, before in report.purged.items():
+            click.echo(f"{room}: {done}: what came in before {before}")
+        for room, kept in report.kept.items():
+            click.echo(f"{room}: kept: {' '.join(kept)}")
+        for room, reason in report.failed.items():
+            click.echo(f"{room}: failed: {reason}")
+        for what, number in (("media", report.media), ("copies", report.copies)):
+            click.echo(f"{what}: {'none may be destroyed' if number is None else number}")
+        click.echo(json.dumps(keeper.counts(report)))
+    sys.exit(1 if report.failed else 0)
+
+
+@records.command()
+@click.option(
+    "--config",
+    "config_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="As `rabta site render` wrote it: records.yaml.",
+)
+def run(config_file: Path) -> None:
+    """Go through the rooms again and again, until SIGTERM or Ctrl-C."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    stopped = Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    keeper.keep(load(config_file), now, stopped)
+
+
+def _settings(site_file: Path, root: Path | None) -> RecordsSettings:
+    return records_part.settings(reading.load(site_file), below(root) if root else SYSTEM)
