@@ -38,8 +38,10 @@ class Letters:
         self._state = state
         self._wire = wire
 
-    async def flush(self, room_id: str) -> None:
-        """Send what is queued; a repeat has the same transaction id.
+    async def flush(self, room_id: str) -> bool:
+        """Send what is queued, and tell whether that was anything.
+
+        A repeat has the same transaction id.
 
         Raises:
             MatrixError: as `Wire.call`; what a refusal concerned is planned again.
@@ -56,6 +58,7 @@ class Letters:
             for fault in answers:
                 if isinstance(fault, BaseException):
                     raise fault
+        return bool(queued)
 
     def queued(self, connection: Connection, room_id: str) -> bool:
         """Whether something of the room waits for `flush`."""

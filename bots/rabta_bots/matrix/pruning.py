@@ -17,6 +17,8 @@ SENT = timedelta(hours=48)
 """Synapse remembers transaction ids for 24 hours; ours are kept for twice that."""
 READ = timedelta(days=30)
 """How long an event that was dealt with, or given up, is kept."""
+OWED = timedelta(days=7)
+"""How long a device that could not have a room key is owed it."""
 _EVERY = timedelta(hours=1)
 _AT_ONCE = 500
 """Rows per transaction: some 20 ms of work, then the next sync has its turn."""
@@ -44,6 +46,8 @@ class Pruning:
             self._drop_sent(connection, now)
             dropped = self._drop_read(connection, now)
             self._drop_given_up(connection, now)
+            before = milliseconds(now - OWED)
+            connection.execute(delete(tables.owed_key).where(tables.owed_key.c.since_ms < before))
         if dropped:
             _log.info("events-pruned", events=dropped)
         if dropped < _AT_ONCE:

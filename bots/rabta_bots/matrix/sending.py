@@ -120,11 +120,13 @@ class Sending:
                     return event_id
             return await self._put(room_id, stored.ciphertext, txn_id)
 
-    async def _look_again(self, room_id: str) -> None:
+    async def _look_again(self, room_id: str, *, fresh: timedelta = _FRESH) -> None:
         """Ask for the devices of the readers of our own server, when they are few.
 
         A phone that signed in after our last sync would not read this message otherwise, and no
-        later key would open it. Other servers tell ours of new devices by themselves, and asking
+        later key would open it. For the same reason it is asked again after a key was shared: a
+        phone that signs in meanwhile takes over a stand-in device (MSC3814), and what was sent to
+        that one then is lost. Other servers tell ours of new devices by themselves, and asking
         one that is away would hold the message up.
         """
         now, server = self._state.store.clock(), self._state.user_id.partition(":")[2]
@@ -135,14 +137,14 @@ class Sending:
             for user in readers
             if user.partition(":")[2] == server and user != self._state.user_id
         ]
-        late = [user for user in near if not self._fresh(user, now)]
+        late = [user for user in near if not self._seen(user, now - fresh)]
         if late and len(near) <= _FEW:
             await self._trust.refresh(late)
             self._looked.update(dict.fromkeys(late, now))
 
-    def _fresh(self, user: str, now: datetime) -> bool:
+    def _seen(self, user: str, after: datetime) -> bool:
         looked = self._looked.get(user)
-        return looked is not None and now - looked < _FRESH
+        return looked is not None and looked > after
 
     async def _echo(self, room_id: str, txn_id: str, stored: _Stored) -> str | None:
         event_id = await own_event(
@@ -250,7 +252,8 @@ class Sending:
             with self._state.store.transaction() as connection:
                 users = roomstate.readers(connection, room_id)
             await self._trust.refresh(self._trust.outdated(users))
-            await self._sharing.settle(room_id)
+            if await self._sharing.settle(room_id):
+                await self._look_again(room_id, fresh=timedelta(0))
             async with self._state.lock:
                 with self._state.transaction() as connection:
                     # Between settling and this a sync may have brought or taken a reader.

@@ -13,12 +13,14 @@ import structlog
 import vodozemac
 from sqlalchemy import Connection
 
-from rabta_bots.matrix import plan, roomstate, tables
+from rabta_bots.matrix import owing, plan, roomstate, tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import mapping
 from rabta_bots.matrix.letters import Letters, new_txn_id, queue
 from rabta_bots.matrix.machine import MEGOLM
+from rabta_bots.matrix.owing import RoomKey
 from rabta_bots.matrix.plan import Plan
+from rabta_bots.matrix.received import SenderTrust
 from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sessions import Device, WritingSession
 from rabta_bots.matrix.state import CryptoState
@@ -62,24 +64,27 @@ class Sharing:
         """Compare who may read the room with who holds the key; see `plan.make`."""
         return plan.make(connection, self._state, self._trust, room_id, self._worth_trying)
 
-    async def settle(self, room_id: str) -> None:
+    async def settle(self, room_id: str) -> bool:
         """Work until the room's session may encrypt for everybody who may read it.
+
+        Returns:
+            Whether anything was given or refused.
 
         Raises:
             MatrixError: permanent `room-not-encrypted`, `identity-changed`; not permanent
                 `no-reader`, and what `Wire.call` raises.
         """
-        await self._letters.flush(room_id)
+        told = await self._letters.flush(room_id)
         for _ in range(_ROUNDS):
             with self._state.store.transaction() as connection:
                 todo = self.plan(connection, room_id)
             if todo.settled:
-                return
+                return told
             if not todo.serve and not todo.held:
                 raise _nobody(todo, room_id)
             claimed = await self._claim([one for one in todo.serve if not self._has_session(one)])
             await self._share(room_id, todo, claimed)
-            await self._letters.flush(room_id)
+            told = await self._letters.flush(room_id) or told
         raise MatrixError("room-keeps-changing", room_id, permanent=False)
 
     async def greet(self, devices: Sequence[Device]) -> None:
@@ -95,6 +100,49 @@ class Sharing:
             # Not more than one new session an hour, whatever is thrown at us.
             self._back_off(device, _LONGEST_BACKOFF)
         await self._letters.flush("")
+
+    async def give_owed(self) -> None:
+        """Give what was withheld from devices that their owners have signed since.
+
+        Raises:
+            MatrixError: as `Wire.call`; what is queued then goes out with the next letters.
+        """
+        with self._state.store.transaction() as connection:
+            owed = [key for key in owing.devices(connection) if self._worth_trying(key)]
+        known = [device for key in owed if (device := self._state.machine.device(*key))]
+        signed = [
+            one
+            for one in known
+            if not one.deleted and self._trust.standing(one) is SenderTrust.SIGNED
+        ]
+        if not signed:
+            return
+        claimed = await self._claim([one for one in signed if not self._has_session(one)])
+        async with self._state.lock:
+            for device in signed:
+                more = True
+                while more:
+                    more = self._give(device, claimed)
+                    await asyncio.sleep(0)
+        await self._letters.flush("")
+
+    def _give(self, device: Device, claimed: Claimed) -> bool:
+        """Queue some of the keys that a device is owed; tell whether there may be more."""
+        with self._state.transaction() as connection:
+            if not self._has_session(device) and not self._open([device], claimed):
+                return False
+            keys = owing.owed_to(connection, self._state.store.seal, device, _BATCH)
+            for key in keys:
+                owing.settle(connection, device, key)
+                if device.user_id not in roomstate.readers(connection, key.room_id):
+                    continue
+                letter = self._state.machine.encrypt_for(device, "m.room_key", key.content())
+                queue(connection, "", "m.room.encrypted", [(device, letter)])
+                session = self._state.store.load_writing_session(key.room_id)
+                if session is not None and session.id == key.session_id:
+                    _note(connection, key.room_id, [device], "sent", key.index)
+                _log.info("owed-key-given", user_id=device.user_id, device_id=device.device_id)
+        return len(keys) == _BATCH
 
     async def write_to(
         self, devices: Sequence[Device], event_type: str, content: Mapping[str, Any], **further: Any
@@ -222,25 +270,22 @@ class Sharing:
         self, connection: Connection, room_id: str, devices: Sequence[Device], txn_id: str
     ) -> None:
         """Queue the key for devices, in the request of that id, which has not been tried yet."""
-        session = self._session(room_id)
-        machine = self._state.machine
-        content: dict[str, Any] = {
-            "algorithm": MEGOLM,
-            "room_id": room_id,
-            "session_id": session.id,
-            "session_key": session.key,
-            "chain_index": session.index,
-        }
-        if session.shared_history:
-            content |= {"shared_history": True, "org.matrix.msc3061.shared_history": True}
+        now = RoomKey.of(room_id, self._session(room_id))
+        seal, machine = self._state.store.seal, self._state.machine
+        owed = owing.owed_of(connection, seal, room_id, now.session_id, devices)
         messages, without = [], []
         for device in devices:
+            key = owed.get((device.user_id, device.device_id), now)
             try:
-                messages.append((device, machine.encrypt_for(device, "m.room_key", content)))
+                letter = machine.encrypt_for(device, "m.room_key", key.content())
             except (LookupError, ValueError):
                 without.append(device)
+                continue
+            messages.append((device, letter))
+            if key is not now:
+                owing.settle(connection, device, key)
         queue(connection, room_id, "m.room.encrypted", messages, txn_id)
-        _note(connection, room_id, [device for device, _ in messages], "sent", session.index)
+        _note(connection, room_id, [device for device, _ in messages], "sent", now.index)
         self._refuse(connection, room_id, without, "m.no_olm")
 
     def _refuse(
@@ -261,6 +306,8 @@ class Sharing:
         queue(connection, room_id, "m.room_key.withheld", [(one, content) for one in devices])
         state = "no-olm" if code == "m.no_olm" else "withheld"
         _note(connection, room_id, devices, state, session.index)
+        store = self._state.store
+        owing.owe(connection, store.seal, RoomKey.of(room_id, session), devices, store.clock())
         for device in devices:
             _log.warning(
                 "key-withheld", user_id=device.user_id, device_id=device.device_id, code=code

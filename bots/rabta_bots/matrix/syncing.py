@@ -211,6 +211,7 @@ class Syncing:
             await self._try("identity", self._identity.check())
         await self._try("keys", self._upkeep.publish(sync))
         await self._try("device-lists", self._upkeep.refresh())
+        await self._try("owed-keys", self._upkeep.give_owed())
         await self._try("olm", self._upkeep.mend())
         await self._try("invites", self._upkeep.answer_invites())
         self._pruning.prune()

@@ -83,6 +83,21 @@ recipient = Table(
     Column("at_index", BigInteger, nullable=False),
 )
 
+owed_key = Table(
+    "matrix_owed_key",
+    metadata,
+    # What a device would have got, had its owner signed it in time (or had it had one-time keys).
+    Column("user_id", Text, primary_key=True),
+    Column("device_id", Text, primary_key=True),
+    Column("room_id", Text, primary_key=True),
+    Column("session_id", String(64), primary_key=True),
+    Column("at_index", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the session's key from that message on
+    Column("shared_history", Boolean, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Index("matrix_owed_key_session", "room_id", "session_id"),
+)
+
 to_device = Table(
     "matrix_to_device",
     metadata,

@@ -116,6 +116,10 @@ class Upkeep:
         """Ask for the devices of everybody whose list changed."""
         await self._trust.refresh(self._trust.outdated())
 
+    async def give_owed(self) -> None:
+        """Give what was withheld from devices that their owners have signed since."""
+        await self._sharing.give_owed()
+
     async def mend(self) -> None:
         """Start new Olm sessions with signed devices whose messages we could not read."""
         machine = self._state.machine
