@@ -43,7 +43,7 @@ _LIMITS: dict[str, Any] = {
 
 
 class DoorSettings(BaseModel):
-    """What the door module is told: files, how often it looks, the ministry's bot."""
+    """What the door module is told: files, how often it looks, the ministry's bots."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +52,8 @@ class DoorSettings(BaseModel):
     reload_interval_ms: int = Field(default=500, ge=100, le=1000)
     audit_directory: Path | None = None
     ministry_bot: str | None = None
+    archiver: str | None = None
+    archived_classes: tuple[str, ...] = ()
 
 
 class SynapseFiles(BaseModel):

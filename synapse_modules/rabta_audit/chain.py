@@ -7,8 +7,9 @@ the line without `hash`. Pure: it neither reads nor writes.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from canonicaljson import encode_canonical_json
 from pydantic import ValidationError
@@ -44,11 +45,12 @@ class Broken:
 
 def seal(head: Head, record: Record) -> tuple[bytes, Head]:
     """Chain `record` behind `head`: the line to append, newline included, and the new head."""
-    body = {
-        **record.model_dump(mode="json", exclude_defaults=True),
-        "seq": head.seq + 1,
-        "prev": head.hash,
-    }
+    return link(head, record.model_dump(mode="json", exclude_defaults=True))
+
+
+def link(head: Head, fields: Mapping[str, Any]) -> tuple[bytes, Head]:
+    """Chain fields of another kind; canonical JSON must be able to say them."""
+    body = {**fields, "seq": head.seq + 1, "prev": head.hash}
     digest = hashlib.sha256(encode_canonical_json(body)).hexdigest()
     return encode_canonical_json({**body, "hash": digest}) + b"\n", Head(head.seq + 1, digest)
 

@@ -9,6 +9,7 @@ client sends it for a direct chat and it would hand out power that nobody can ta
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from synapse.api.errors import Codes
@@ -35,6 +36,29 @@ _CREATOR_POWER_VERSIONS_START = 12
 _TOMBSTONE_OF_CREATORS = 150
 
 
+@dataclass(frozen=True, slots=True)
+class Archiving:
+    """The archiver, and which new rooms invite it by themselves.
+
+    Attributes:
+        archiver: User id, None where there is none.
+        classes: Classes of rooms.
+        spared: User id of the ministry's bot: e-Office keeps the record of its rooms.
+    """
+
+    archiver: str | None = None
+    classes: frozenset[str] = frozenset()
+    spared: str | None = None
+
+    def invite(self, creator: str, room_class: str, config: JsonDict) -> list[str]:
+        """Whom a new room invites, the archiver among them where it is recorded."""
+        asked = list(config.get("invite") or [])
+        if self.archiver is None or self.archiver in asked or room_class not in self.classes:
+            return asked
+        spared = creator in (self.spared, self.archiver) or config.get("is_direct")
+        return asked if spared or _is_space(config) else [*asked, self.archiver]
+
+
 class Creation:
     """Judges and dresses new rooms.
 
@@ -42,11 +66,13 @@ class Creation:
         judge: Asked whether the room may be and whom it may hold.
         default_class: The class when the creator names none; None for the policy's strictest
             that federates.
+        archiving: By whom new rooms of which classes are recorded.
     """
 
-    def __init__(self, judge: Judge, default_class: str | None) -> None:
+    def __init__(self, judge: Judge, default_class: str | None, archiving: Archiving) -> None:
         self._judge = judge
         self._default_class = default_class
+        self._archiving = archiving
 
     async def on_create_room(
         self,
@@ -69,6 +95,7 @@ class Creation:
             self._class_asked(config, policy), owner_of(server, policy, self._judge.clock())
         )
         room = Room(None, label.room_class, label.owner)
+        config["invite"] = self._archiving.invite(creator, room.room_class, config)
         self._judge_request(creator, config, room, policy)
         room_class = policy.room_class(label.room_class)
         invited = [user for user in config.get("invite", []) if isinstance(user, str)]

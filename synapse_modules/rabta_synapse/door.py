@@ -19,7 +19,7 @@ from rabta_synapse.aftermath import Aftermath
 from rabta_synapse.audit import Audit, LogTrail
 from rabta_synapse.class_command import RESOURCE, ClassCommand
 from rabta_synapse.closed import closed, closed_by_raising
-from rabta_synapse.creation import Creation
+from rabta_synapse.creation import Archiving, Creation
 from rabta_synapse.delivery import Delivery
 from rabta_synapse.guard import Guard
 from rabta_synapse.incoming import Incoming
@@ -87,15 +87,17 @@ class Door:
         register(api.register_spam_checker_callbacks, self._spam_checker(config))
         register(api.register_third_party_rules_callbacks, self._third_party_rules(config))
         ordinary.spare_ordinary_messages()
-        if given.ministry_bot is not None:
-            if not api.is_mine(given.ministry_bot):
+        for name in ("ministry_bot", "archiver"):
+            account = getattr(given, name)
+            if account is not None and not api.is_mine(account):
                 raise ConfigError(
-                    f"rabta_synapse.Door: ministry_bot: {given.ministry_bot} has its account on "
-                    "another server; name one of this server"
+                    f"rabta_synapse.Door: {name}: {account} has its account on another server; "
+                    "name one of this server"
                 )
+        if given.ministry_bot is not None:
             command = ClassCommand(api, self.judge, self._audit, given.ministry_bot)
             api.register_web_resource(RESOURCE, command)
-        command_of_records = RecordCommand(api, self.judge, self._audit)
+        command_of_records = RecordCommand(api, self.judge, self._audit, given.archiver)
         api.register_web_resource(RECORD_RESOURCE, command_of_records)
         self._applied: Policy | None = None
         self._apply()
@@ -134,7 +136,7 @@ class Door:
     def _spam_checker(self, config: DoorConfig) -> Callbacks:
         membership = self._membership()
         incoming = Incoming(self._api, self.judge, membership)
-        creation = Creation(self.judge, config.settings.default_class)
+        creation = self._creation(config)
         publishing = Publishing(self._api, self.judge)
         addresses = ThirdPartyInvites(self.judge)
         return {
@@ -157,7 +159,7 @@ class Door:
 
     def _third_party_rules(self, config: DoorConfig) -> Callbacks:
         membership = self._membership()
-        creation = Creation(self.judge, config.settings.default_class)
+        creation = self._creation(config)
         events = RoomEvents(
             self._api, self.judge, membership, creation, config.settings.clear_event_types
         )
@@ -176,6 +178,11 @@ class Door:
                 self._api, self.judge, membership, self._reconcile
             ).on_new_event,
         }
+
+    def _creation(self, config: DoorConfig) -> Creation:
+        given = config.settings
+        archiving = Archiving(given.archiver, given.archived_classes, given.ministry_bot)
+        return Creation(self.judge, given.default_class, archiving)
 
     def _membership(self) -> Membership:
         return Membership(self._api, self.judge, self._invitations)

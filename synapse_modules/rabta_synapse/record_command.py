@@ -1,8 +1,8 @@
-"""Sets a room's record category for the records officer: one resource for administrators.
+"""Sets a room's record category, or invites the archiver, for the records officer.
 
-The category is sent in the name of somebody of ours with full power in the room, as the
-reconciler's ACLs are, so that everybody in the room sees it and Synapse's rules and D18 judge it.
-Nobody joins the room for it.
+Both are done in the name of somebody of ours with full power in the room, as the reconciler's
+ACLs are, so that everybody in the room sees it and Synapse's rules and the door's judge it.
+Whoever asks is an administrator and joins no room for it.
 """
 
 from http import HTTPStatus
@@ -21,6 +21,7 @@ from rabta_policy.following import here, with_full_power
 from rabta_policy.known_room import CREATE, STATE_WITH_MEMBERS
 from rabta_policy.record import ROOM_RECORD, category_in
 from rabta_synapse.audit import Audit
+from rabta_synapse.closed import closed_by_raising
 from rabta_synapse.judge import Judge
 from rabta_synapse.refusal import NO_POLICY, NO_POWER_OF_OURS, NOT_AN_ADMINISTRATOR, Refusal
 
@@ -29,17 +30,25 @@ _PATH = "record_command"
 
 
 class RecordCommand(DirectServeJsonResource):
-    """`POST {"room", "category", "order"}`, by administrators; 200 `{"room_id", "before"}`.
+    """`POST {"room", "order", "category"}` or `{"room", "order", "archiver": true}`.
 
-    `order` is the number of the order behind it, for the audit. `before` is the category that
-    held until now, or null.
+    By administrators alone. `order` is the number of the order behind it, for the audit. Answers
+    200 with `room_id`, and `before` (the category that held until now, or null) or `archiver`.
+
+    Args:
+        api: Synapse's module API.
+        judge: Holds the policy in force, and is told of every refusal.
+        audit: Records what was done.
+        archiver: User id of the archiver, None where there is none.
     """
 
-    def __init__(self, api: ModuleApi, judge: Judge, audit: Audit) -> None:
+    def __init__(self, api: ModuleApi, judge: Judge, audit: Audit, archiver: str | None) -> None:
         super().__init__()
         self._api = api
         self._judge = judge
         self._audit = audit
+        self._archiver = archiver
+        self._act = closed_by_raising(self.act)
 
     async def _async_render_POST(self, request: SynapseRequest) -> tuple[int, JsonDict]:  # noqa: N802 - Synapse looks for this name
         requester = await self._api.get_user_by_req(request)
@@ -47,16 +56,17 @@ class RecordCommand(DirectServeJsonResource):
         if not await self._api.is_user_admin(who):
             raise self._refuse(NOT_AN_ADMINISTRATOR, who, "").error
         body = parse_json_object_from_request(request)
-        room_id, category, order = (body.get(key) for key in ("room", "category", "order"))
-        if not (isinstance(room_id, str) and isinstance(category, str) and isinstance(order, str)):
-            raise SynapseError(HTTPStatus.BAD_REQUEST, "give room, category and order as texts")
-        return HTTPStatus.OK, await self.set_category(who, room_id, category, order)
+        room_id, order = body.get("room"), body.get("order")
+        if not (isinstance(room_id, str) and isinstance(order, str)):
+            raise SynapseError(HTTPStatus.BAD_REQUEST, "give room and order as texts")
+        return HTTPStatus.OK, await self._act(who, room_id, order, body)
 
-    async def set_category(self, who: str, room_id: str, category: str, order: str) -> JsonDict:
-        """Send the category.
+    async def act(self, who: str, room_id: str, order: str, body: JsonDict) -> JsonDict:
+        """Set the category, or invite the archiver.
 
         Raises:
-            SynapseError: Refused; `org.rabta.reason` says why. 404 where we know no such room.
+            SynapseError: Refused; `org.rabta.reason` says why. 404 where we know no such room,
+                400 where the body asks for neither.
         """
         policy = self._judge.policy
         if policy is None:
@@ -66,28 +76,28 @@ class RecordCommand(DirectServeJsonResource):
             raise SynapseError(
                 HTTPStatus.NOT_FOUND, "this server is in no such room", Codes.NOT_FOUND
             )
-        joined = sorted(
-            user
-            for user, membership in here(state)
-            if membership == "join" and self._api.is_mine(user)
+        people = dict(here(state))
+        sender = with_full_power(
+            state,
+            sorted(u for u, stands in people.items() if stands == "join" and self._api.is_mine(u)),
         )
-        sender = with_full_power(state, joined)
         if sender is None:
             raise self._refuse(NO_POWER_OF_OURS, who, room_id).error
-        before = category_in(state)
-        if before != category:
-            await self._api.create_and_send_event_into_room(
-                {
-                    "type": ROOM_RECORD,
-                    "state_key": "",
-                    "room_id": room_id,
-                    "sender": sender,
-                    "content": {"category": category},
-                }
-            )
+        category = body.get("category")
+        answer: JsonDict
+        if isinstance(category, str):
+            action, answer = "set-category", {"before": category_in(state)}
+            if answer["before"] != category:
+                await self._send(room_id, sender, category)
+        elif body.get("archiver") is True and self._archiver is not None:
+            action, answer = "invite-archiver", {"archiver": self._archiver}
+            if self._archiver not in people:
+                await self._api.update_room_membership(sender, self._archiver, room_id, "invite")
+        else:
+            raise SynapseError(HTTPStatus.BAD_REQUEST, "give category, or archiver where one is")
         self._audit.note(
             path=_PATH,
-            action="set-category",
+            action=action,
             verdict="noted",
             serial=policy.serial,
             origin=self._judge.server_name,
@@ -95,7 +105,18 @@ class RecordCommand(DirectServeJsonResource):
             room=room_id,
             ref=order,
         )
-        return {"room_id": room_id, "before": before}
+        return {"room_id": room_id, **answer}
+
+    async def _send(self, room_id: str, sender: str, category: str) -> None:
+        await self._api.create_and_send_event_into_room(
+            {
+                "type": ROOM_RECORD,
+                "state_key": "",
+                "room_id": room_id,
+                "sender": sender,
+                "content": {"category": category},
+            }
+        )
 
     def _refuse(self, refusal: Refusal, actor: str, room_id: str) -> Refusal:
         room = Room(room_id or None, "")

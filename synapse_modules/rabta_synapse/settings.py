@@ -39,6 +39,10 @@ class DoorSettings(BaseModel):
             beside the fixed list in docs/reference/door-settings.md.
         ministry_bot: User id of the ministry's bot, which may raise a room's class for an officer
             of this server who told it to and may do it himself; none, then nobody may.
+        archiver: User id of the account that keeps records; none, then nobody invites it for
+            the records officer.
+        archived_classes: New rooms of these classes invite the archiver, but for direct talks
+            and rooms of the ministry's bot.
         perilously_run_on_untested_synapse: Load in a Synapse release this door was not
             tested with. What it enforces there is not known.
         perilously_run_without_guard: Leave keys, devices, profiles, media, aliases and to-device
@@ -55,6 +59,8 @@ class DoorSettings(BaseModel):
     default_class: str | None = None
     clear_event_types: frozenset[str] = frozenset()
     ministry_bot: Annotated[str, Field(pattern=r"^@[^:\s]+:\S+$", max_length=255)] | None = None
+    archiver: Annotated[str, Field(pattern=r"^@[^:\s]+:\S+$", max_length=255)] | None = None
+    archived_classes: frozenset[str] = frozenset()
     perilously_run_on_untested_synapse: bool = False
     perilously_run_without_guard: bool = False
 

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.network
 MEGOLM = "m.megolm.v1.aes-sha2"
 LABEL = "org.rabta.room.class"
 RECORD = "org.rabta.room.record"
+DOOR = {"archiver": "@archive:itt.gov.test", "archived_classes": ["restricted"]}
 TEXT = {"msgtype": "m.text", "body": "x"}
 OVERRIDES = {
     "room_list_publication_rules": [{"action": "allow"}],
@@ -233,7 +234,7 @@ async def test_the_records_officer_sets_a_category_without_coming_in(
     answer = request("POST", url, json_body=body, token=officer)
     assert answer == (200, {"room_id": room_id, "before": None})
     assert amna.state(room_id, RECORD) == {"category": "B"}
-    assert amna.members(room_id) == {amna.user_id: "join"}
+    assert set(amna.members(room_id)) <= {amna.user_id, "@archive:itt.gov.test"}
     answer = request("POST", url, json_body={**body, "category": "D"}, token=officer)
     assert answer.body["org.rabta.reason"] == "category-shortened"
     noted = [r for r in network.audited() if r["action"] == "set-category"]
@@ -367,3 +368,30 @@ async def test_people_see_the_class_in_the_topic_whoever_changes_it(
     await eventually(lambda: said(room_id) == "[Unclassified] Roads")
     assert amna.set_state(room_id, LABEL, {"class": "confidential"}).status == 200
     await eventually(lambda: said(room_id) == "[Confidential] Roads")
+
+
+@pytest.fixture(scope="module")
+def archive(network: Network, amna: Person) -> Person:
+    assert amna.user_id
+    return network.person("archive")
+
+
+async def test_a_new_room_of_an_archived_class_invites_the_archiver_for_all_to_see(
+    amna: Person, archive: Person, version: str
+) -> None:
+    room_id = amna.room(room_version=version)
+    assert amna.members(room_id) == {amna.user_id: "join", archive.user_id: "invite"}
+    for spared in ({"is_direct": True}, {"creation_content": {"type": "m.space"}}):
+        assert amna.members(amna.room(room_version=version, **spared)) == {amna.user_id: "join"}
+    label = {"type": LABEL, "state_key": "", "content": {"class": "unclassified"}}
+    elsewhere = amna.room(room_version=version, initial_state=[label])
+    assert amna.members(elsewhere) == {amna.user_id: "join"}
+
+    url = f"{amna.homeserver.client_url}/_synapse/client/rabta/room_record"
+    body = {"room": elsewhere, "archiver": True, "order": "1-6/2026(R)"}
+    refused = request("POST", url, json_body=body, token=amna.token)
+    assert refused.body["org.rabta.reason"] == "not-an-administrator"
+    for _ in range(2):
+        answer = request("POST", url, json_body=body, token=amna.homeserver.admin_token)
+        assert answer == (200, {"room_id": elsewhere, "archiver": archive.user_id})
+    assert amna.members(elsewhere) == {amna.user_id: "join", archive.user_id: "invite"}

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from rabta_bots.matrix import roomstate
 from rabta_bots.matrix.bundles import KeyBundles
 from rabta_bots.matrix.condition import Condition, condition
 from rabta_bots.matrix.errors import MatrixError
@@ -266,6 +267,28 @@ class MatrixClient:
                 `attachment-malformed`, `not-found`, `forbidden`; not permanent as `upload`.
         """
         return await self._started.media.download(file, into, max_bytes)
+
+    async def fetch(self, file: EncryptedFile, into: Path, *, max_bytes: int) -> int:
+        """Fetch a file as its sender encrypted it; give its size in bytes.
+
+        Raises:
+            MatrixError: As `download`.
+        """
+        return await self._started.media.fetch(file, into, max_bytes)
+
+    def rooms(self) -> list[str]:
+        """Give the rooms that we are in, as of the last sync."""
+        self._started  # noqa: B018 - it raises `not-started`
+        with self._engine.begin() as connection:
+            return roomstate.joined(connection)
+
+    async def state(self, room_id: str) -> list[dict[str, Any]]:
+        """Give a room's state events, as the homeserver tells them now."""
+        return await self._started.rooms.state(room_id)
+
+    async def leave(self, room_id: str) -> None:
+        """Leave a room."""
+        await self._started.rooms.leave(room_id)
 
     async def invite(self, room_id: str, user_id: str) -> None:
         """Invite a user, who can read what was said before if the room lets newcomers read it.

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -119,6 +119,16 @@ class Media:
 
     async def download(self, file: EncryptedFile, into: Path, max_bytes: int) -> int:
         """Fetch, check and decrypt a file; see `MatrixClient.download`."""
+        decryptor = Cipher(AES256(file.key), CTR(file.iv)).decryptor()
+        return await self._take(file, into, max_bytes, decryptor.update)
+
+    async def fetch(self, file: EncryptedFile, into: Path, max_bytes: int) -> int:
+        """Fetch and check a file, and leave it encrypted; see `MatrixClient.fetch`."""
+        return await self._take(file, into, max_bytes, bytes)
+
+    async def _take(
+        self, file: EncryptedFile, into: Path, max_bytes: int, read: Callable[[bytes], bytes]
+    ) -> int:
         place = _MXC.fullmatch(file.url)
         if place is None:
             raise MatrixError("attachment-malformed", permanent=True)
@@ -128,7 +138,7 @@ class Media:
         half = into.with_name(f"{into.name}.part")
         try:
             async with contextlib.aclosing(pieces):
-                size = await _decrypt(file, pieces, half, max_bytes)
+                size = await _write(file, pieces, half, max_bytes, read)
             await asyncio.to_thread(half.replace, into)
         finally:
             await asyncio.to_thread(half.unlink, missing_ok=True)
@@ -155,11 +165,38 @@ def _open_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
-async def _decrypt(
-    file: EncryptedFile, pieces: AsyncIterator[bytes], half: Path, max_bytes: int
+def decrypt(file: EncryptedFile, kept: Path, into: Path) -> str:
+    """Decrypt a file that was fetched before; gives the SHA-256 of what it holds, in hex.
+
+    Raises:
+        MatrixError: permanent `attachment-changed`; nothing is written then.
+    """
+    sealed, clear = hashlib.sha256(), hashlib.sha256()
+    decryptor = Cipher(AES256(file.key), CTR(file.iv)).decryptor()
+    half = into.with_name(f"{into.name}.part")
+    try:
+        with _open_private(half) as plain:
+            for piece in _chunks(kept):
+                sealed.update(piece)
+                opened = decryptor.update(piece)
+                clear.update(opened)
+                plain.write(opened)
+        if not hmac.compare_digest(sealed.digest(), file.sha256):
+            raise MatrixError("attachment-changed", "another ciphertext", permanent=True)
+        half.replace(into)
+    finally:
+        half.unlink(missing_ok=True)
+    return clear.hexdigest()
+
+
+async def _write(
+    file: EncryptedFile,
+    pieces: AsyncIterator[bytes],
+    half: Path,
+    max_bytes: int,
+    read: Callable[[bytes], bytes],
 ) -> int:
     digest = hashlib.sha256()
-    decryptor = Cipher(AES256(file.key), CTR(file.iv)).decryptor()
     size = 0
     with await asyncio.to_thread(_open_private, half) as plain:
         async for piece in pieces:
@@ -167,7 +204,7 @@ async def _decrypt(
             if size > max_bytes:
                 raise MatrixError("attachment-too-large", f"over {max_bytes}", permanent=True)
             digest.update(piece)
-            await asyncio.to_thread(plain.write, decryptor.update(piece))
+            await asyncio.to_thread(plain.write, read(piece))
     if not hmac.compare_digest(digest.digest(), file.sha256):
         raise MatrixError("attachment-changed", "another ciphertext", permanent=True)
     return size

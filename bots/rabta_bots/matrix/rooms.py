@@ -1,6 +1,7 @@
 """Rooms: made encrypted, learned from the server, and who is let in and out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -188,6 +189,11 @@ class Rooms:
             return False
         await self.leave(room_id)
         return True
+
+    async def state(self, room_id: str) -> list[dict[str, Any]]:
+        """Give the room's state events, as the server tells them now."""
+        answer = await self._wire.call("GET", "rooms", room_id, "state")
+        return [dict(event) for event in objects(answer.get("array"))]
 
     async def _learn(self, room_id: str) -> None:
         """Take in a room's whole state from the server."""

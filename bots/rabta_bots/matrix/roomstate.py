@@ -131,6 +131,12 @@ def is_known(connection: Connection, room_id: str) -> bool:
     return row is not None and bool(row.joined and row.members_known)
 
 
+def joined(connection: Connection) -> list[str]:
+    """Give the rooms that we are in."""
+    ours = select(tables.room.c.room_id).where(tables.room.c.joined)
+    return list(connection.execute(ours.order_by(tables.room.c.room_id)).scalars())
+
+
 def encryption(connection: Connection, room_id: str) -> Encryption | None:
     """Give how the room is encrypted, or None when it was never seen encrypted.
 

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rabta_bots.faults import Fault, SettingsError
-from rabta_bots.store.opening import POSTGRES_OPTIONS
+from rabta_bots.store.engine import POSTGRES_OPTIONS
 
 # Our end notices a host that vanished within 10 s too.
 CONNECTION = {

@@ -1,17 +1,13 @@
 """Opens the store and brings its schema to this version; it refuses a store of a later one."""
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    create_engine,
-    event,
     func,
     inspect,
-    make_url,
     select,
     text,
     update,
@@ -20,6 +16,7 @@ from sqlalchemy import (
 from rabta_bots.clock import Clock
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.papers import paper_of
+from rabta_bots.store.engine import engine_on
 from rabta_bots.store.files import note_file
 from rabta_bots.store.tables import (
     alarms,
@@ -162,21 +159,6 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     8: _add_announcements_consultations_and_alarms,
 }
 
-# A host that vanished without a word is noticed in 10 s; so is a process that was frozen in the
-# middle of a transaction, whose locks would keep a standby waiting.
-POSTGRES_OPTIONS = (
-    "-c tcp_keepalives_idle=4 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-    " -c idle_in_transaction_session_timeout=10s"
-)
-
-POSTGRES: dict[str, Any] = {
-    "pool_pre_ping": True,
-    "connect_args": {"options": POSTGRES_OPTIONS},
-}
-
-# SQLite writes one transaction at a time, and a second connection would look for its turn in naps
-# of up to 100 ms. On one connection the next transaction begins the moment the last one ends.
-SQLITE: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 60}
 
 # Any number, the same in every bridge: two processes never migrate one database at once.
 MIGRATION_LOCK = 7241_0001
@@ -195,11 +177,7 @@ def open_store(url: URL | str, clock: Clock, *, as_it_is: bool = False) -> Engin
     Raises:
         SettingsError: The database cannot be opened, or it is of another version.
     """
-    on_postgres = make_url(url).get_backend_name() == "postgresql"
-    engine = create_engine(url, **(POSTGRES if on_postgres else SQLITE))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+    engine = engine_on(url)
     try:
         with engine.begin() as connection:
             _bring_to_version(connection, clock, as_it_is=as_it_is)
@@ -248,24 +226,3 @@ def _bring_to_version(connection: Connection, clock: Clock, *, as_it_is: bool) -
         for version in range(found + 1, VERSION + 1):
             STEPS[version](connection)
     connection.execute(schema_version.insert().values(version=VERSION, applied_at=clock()))
-
-
-def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    # The driver's own BEGIN comes too late and too weak: we send ours.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    # secure_delete: what a raised grade strips must not stand on in the file's free space.
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-        "secure_delete=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    # A transaction that reads first and writes later could not get the lock any more.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

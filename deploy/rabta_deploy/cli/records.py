@@ -1,5 +1,6 @@
 """`rabta records`: what the records office keeps and destroys. It parses, calls and prints."""
 
+import asyncio
 import json
 import logging
 import signal
@@ -74,6 +75,18 @@ def purge(site_file: Path, root: Path | None, *, dry_run: bool, as_json: bool) -
 
 
 @records.command()
+@site_argument
+@root_option
+@click.argument("room")
+@order_option
+def record(site_file: Path, root: Path | None, room: str, order: str) -> None:
+    """Have the archiver invited to ROOM (!...); it tells the room that it is recorded."""
+    with keeper.signed_in(_settings(site_file, root)) as homeserver:
+        archiver = homeserver.invite_archiver(room, order)
+    click.echo(f"{room}: {archiver} is invited")
+
+
+@records.command()
 @click.option(
     "--config",
     "config_file",
@@ -101,6 +114,40 @@ def run(config_file: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     keeper.keep(load(config_file), now, stopped)
+
+
+@records.command()
+@click.option(
+    "--config",
+    "config_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="As `rabta site render` wrote it: archiver.yaml.",
+)
+def archiver(config_file: Path) -> None:
+    """Run the archiver until SIGTERM or Ctrl-C."""
+    from rabta_audit import JournalError
+    from rabta_bots.logs import log_as_json
+    from rabta_bots.matrix import MatrixError
+    from rabta_records.settings import ArchiverSettingsError
+    from rabta_records.vault import VaultError
+
+    log_as_json()
+    try:
+        asyncio.run(_archive(config_file))
+    except (ArchiverSettingsError, MatrixError, JournalError, VaultError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _archive(config_file: Path) -> None:
+    from rabta_records.program import serve
+    from rabta_records.settings import load as load_archiver
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(load_archiver(config_file), now, stop)
 
 
 def _settings(site_file: Path, root: Path | None) -> RecordsSettings:

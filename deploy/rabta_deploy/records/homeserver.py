@@ -142,6 +142,18 @@ class RecordsHomeserver:
         before = self._call("POST", "/_synapse/client/rabta/room_record", body)["before"]
         return None if before is None else str(before)
 
+    def invite_archiver(self, room_id: str, order: str) -> str:
+        """Have the archiver invited, in the name of somebody with full power in the room.
+
+        Returns:
+            Its user id.
+
+        Raises:
+            HomeserverError: With the door's reason.
+        """
+        body = {"room": room_id, "archiver": True, "order": order}
+        return str(self._call("POST", "/_synapse/client/rabta/room_record", body)["archiver"])
+
     def log_out(self) -> None:
         """End the session."""
         self._call("POST", "/_matrix/client/v3/logout", {})

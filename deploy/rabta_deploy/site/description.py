@@ -211,6 +211,35 @@ class Retention(BaseModel):
         return given
 
 
+AgeKey = Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}$")]
+
+
+class Archive(BaseModel):
+    """The archiver: an account `archive` that people see in the rooms it records.
+
+    Attributes:
+        recipients: age public keys of the records office; nobody else reads what it keeps.
+        classes: Room classes it records; it leaves every other room.
+        invited_to: Room classes whose new rooms invite it by themselves, direct talks and rooms
+            of the bridge excepted.
+    """
+
+    model_config = _STRICT
+    recipients: Annotated[tuple[AgeKey, ...], Field(min_length=1)]
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "unclassified",
+        "restricted",
+        "confidential",
+    )
+    invited_to: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _records_where_it_is_invited(self) -> "Archive":
+        if unrecorded := sorted(set(self.invited_to) - set(self.classes)):
+            raise ValueError(f"invited_to: {', '.join(unrecorded)}: not one of its classes")
+        return self
+
+
 class Backups(BaseModel):
     """Where backups go, and for whose eyes.
 
@@ -222,9 +251,7 @@ class Backups(BaseModel):
 
     model_config = _STRICT
     directory: Path
-    recipients: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^age1[a-z0-9]{58}$")], ...], Field(min_length=1)
-    ]
+    recipients: Annotated[tuple[AgeKey, ...], Field(min_length=1)]
     keep: Annotated[int, Field(ge=1)] = 14
 
     _whole = field_validator("directory")(_absolute)
@@ -267,6 +294,7 @@ class Site(BaseModel):
     sso: SingleSignOn | None = None
     scanner: Scanner | None = None
     retention: Retention = Retention()
+    archive: Archive | None = None
     backups: Backups | None = None
     monitoring: Monitoring | None = None
     administrators: tuple[Annotated[str, Field(pattern=r"^[a-z0-9._=/+-]+$")], ...] = ()

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import yaml
 
 from rabta_deploy import synapse_config
+from rabta_deploy.site import records_part
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.sizes import SIZES, plan_of
@@ -118,6 +119,8 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
         policy_file=site.policy.policy_file,
         authority_file=site.policy.authority_file,
         audit_directory=layout.state / "audit",
+        archiver=records_part.archive_user(site) if site.archive else None,
+        archived_classes=site.archive.invited_to if site.archive else (),
     )
     return SynapseSettings(
         server_name=site.server_name,

@@ -21,6 +21,7 @@ _SINGLE = (
     "prometheus",
     "grafana",
     "records",
+    "archiver",
 )
 
 

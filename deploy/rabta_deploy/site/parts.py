@@ -30,6 +30,8 @@ def _beside(site: Site, layout: Layout, at: Mapping[str, int]) -> list[Workload]
         found.append(small_parts.gateway(site, layout, at, site.federation))
     if site.eoffice is not None:
         found.append(small_parts.bridge(site, layout, at))
+    if site.archive is not None:
+        found.append(records_part.archiver(site, layout, at, site.archive))
     if site.calls is not None:
         found.append(outward_parts.coturn(site, layout, at, site.calls))
     if site.push is not None:

@@ -1,14 +1,17 @@
-"""The records office of a site: it destroys what its time has come for and nobody holds."""
+"""The records office of a site: what destroys by its list, and what keeps by invitation."""
 
 from collections.abc import Mapping
 
+import yaml
+
 from rabta_deploy.records.settings import RecordsSettings
-from rabta_deploy.site.description import Site
+from rabta_deploy.site.description import Archive, Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.sizes import SIZES
 from rabta_deploy.site.workload import Listen, Probe, Workload
 
 STATE = "records"
+ARCHIVE_STATE = "archive"
 _PASSWORD = "records-account-password"  # noqa: S105 - a file's name
 
 
@@ -46,6 +49,48 @@ def workload(site: Site, layout: Layout, at: Mapping[str, int]) -> Workload:
         state=(STATE,),
         after=("router",),
         probe=Probe("http", at["records"], path="/metrics", within_s=60),
+        memory_mib=share.memory_mib,
+        cpus=share.cpus,
+    )
+
+
+def archive_user(site: Site) -> str:
+    """User id of the site's archiver."""
+    return f"@archive:{site.server_name}"
+
+
+def archiver(site: Site, layout: Layout, at: Mapping[str, int], archive: Archive) -> Workload:
+    """The archiver, a member like another."""
+    secrets = ("archive-account-password", "archive-store-key")
+    document = {
+        "matrix": {
+            "homeserver_url": f"http://127.0.0.1:{at['router client']}",
+            "user_id": archive_user(site),
+            "password_file": str(layout.secret(secrets[0])),
+            "store_key_file": str(layout.secret(secrets[1])),
+            "recovery_key_file": str(layout.state / ARCHIVE_STATE / "recovery-key"),
+            # People of other ministries do not decide what this one keeps.
+            "allowed_inviters": [f":{site.server_name}"],
+        },
+        "directory": str(layout.state / ARCHIVE_STATE),
+        "recipients": list(archive.recipients),
+        "classes": list(archive.classes),
+        "port": at["archiver"],
+    }
+    share = SIZES[site.size].small
+    return Workload(
+        name="archiver",
+        says="Keeps the record of the rooms it was invited to, which it tells so.",
+        command=(
+            *(layout.python, "-m", "rabta_deploy.cli", "records", "archiver"),
+            *("--config", str(layout.config / "archiver.yaml")),
+        ),
+        files={"archiver.yaml": yaml.safe_dump(document, sort_keys=False)},
+        secrets=secrets,
+        listens=(Listen("metrics", "127.0.0.1", at["archiver"]),),
+        state=(ARCHIVE_STATE,),
+        after=("router",),
+        probe=Probe("http", at["archiver"], within_s=90),
         memory_mib=share.memory_mib,
         cpus=share.cpus,
     )

@@ -26,7 +26,11 @@ from rabta_deploy.site.rendering import config_files, write
 from rabta_deploy.site.secrets_of_site import keep_database_passwords, make_secrets
 from rabta_deploy.site.workload import Workload
 
-BRIDGE_ACCOUNT = "rabta"
+ACCOUNTS = {
+    "bridge": ("rabta", "bridge-account-password"),
+    "archiver": ("archive", "archive-account-password"),
+}
+"""Part -> the local part of its account, and the secret it signs in with."""
 PACKAGES = {"postgres": "postgresql", "turnserver": "coturn", "grafana-server": "grafana"}
 """Debian's package of a program that is called otherwise."""
 RESTART_AFTER_S = 1.0
@@ -123,8 +127,9 @@ class Running:
             if not chosen:
                 continue
             self._report(f"starting {', '.join(part.name for part in chosen)}")
-            if any(part.name == "bridge" for part in chosen):
-                self._make_bridge_account()
+            for part in chosen:
+                if part.name in ACCOUNTS:
+                    self._make_account(*ACCOUNTS[part.name])
             for part in chosen:
                 self._start(part)
             for part in chosen:
@@ -153,9 +158,9 @@ class Running:
         names = ["synapse", *(["rabta-bridge"] if self.site.eoffice else [])]
         keep_database_passwords(self.layout, [(name, cluster.database(name)) for name in names])
 
-    def _make_bridge_account(self) -> None:
-        password = self.layout.secret("bridge-account-password").read_text(encoding="utf-8")
-        self.lift_rate_limits(self.register(BRIDGE_ACCOUNT, password))
+    def _make_account(self, localpart: str, secret: str) -> None:
+        password = self.layout.secret(secret).read_text(encoding="utf-8")
+        self.lift_rate_limits(self.register(localpart, password))
 
     @property
     def administrator_token(self) -> str:

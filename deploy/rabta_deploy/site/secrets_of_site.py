@@ -34,6 +34,8 @@ _MADE: dict[str, Callable[[], str]] = {
     "bridge-store-key": _key,
     "grafana-password": password,
     "records-account-password": password,
+    "archive-account-password": password,
+    "archive-store-key": _key,
 }
 
 

@@ -89,6 +89,7 @@ def _others(part: Workload, layout: Layout) -> list[str]:
     """What other programs keep, of which this one sees nothing."""
     mine = {directory.partition("/")[0] for directory in part.state}
     known = (
+        "archive",
         "audit",
         "bridge",
         "gateway",

@@ -72,6 +72,7 @@ def _alone(site: Site) -> Site:
             "federation": None,
             "calls": None,
             "push": None,
+            "archive": None,
             "monitoring": None,
             "ports_from": free_span(),
         }

@@ -12,8 +12,10 @@ from rabta_deploy.site.description import Backups, Site
 from rabta_deploy.site.layout import Layout
 
 _ENDING = ".rabta.age"
+# Not its keys to rooms: the restored archiver is a new device under the old identity.
+_ARCHIVE = ("archive/rooms", "archive/audit", "archive/recovery-key")
 # Below the state directory: what the parts keep beside their databases.
-_STATE = ("synapse/media", "gateway", "audit", "records", "bridge/recovery-key")
+_STATE = ("synapse/media", "gateway", "audit", "records", "bridge/recovery-key", *_ARCHIVE)
 # Made anew with the cluster.
 _NOT_KEPT = {"database-password", "bridge-database-password"}
 
