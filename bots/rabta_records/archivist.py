@@ -33,11 +33,13 @@ class Counts:
         rooms: Rooms it is in.
         events: Events that it has kept since it started.
         failing: Whether the last round failed.
+        ready: Whether its account is signed in and its identity is its own.
     """
 
     rooms: int = 0
     events: int = 0
     failing: bool = False
+    ready: bool = False
 
 
 class Archivist:
@@ -78,6 +80,7 @@ class Archivist:
             MatrixError: The permanent ones of the account.
         """
         await self._client.start()
+        self.counts.ready = True
         syncing = asyncio.create_task(self._client.sync_forever(self._news.set))
         stopping = asyncio.create_task(stop.wait())
         try:

@@ -70,8 +70,9 @@ def _health(counts: Counts) -> web.Application:
     events = Gauge("rabta_archiver_events", "Events kept since the start", registry=registry)
     failing = Gauge("rabta_archiver_failing", "1 while a room fails", registry=registry)
 
-    async def live(_: web.Request) -> web.Response:
-        return web.json_response({"live": True}, status=HTTPStatus.OK)
+    async def ready(_: web.Request) -> web.Response:
+        status = HTTPStatus.OK if counts.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return web.json_response({"ready": counts.ready}, status=status)
 
     async def measured(_: web.Request) -> web.Response:
         rooms.set(counts.rooms)
@@ -81,6 +82,6 @@ def _health(counts: Counts) -> web.Application:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
-    app.router.add_get("/health", live)
+    app.router.add_get("/health", ready)
     app.router.add_get("/metrics", measured)
     return app

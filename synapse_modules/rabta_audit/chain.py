@@ -55,6 +55,24 @@ def link(head: Head, fields: Mapping[str, Any]) -> tuple[bytes, Head]:
     return encode_canonical_json({**body, "hash": digest}) + b"\n", Head(head.seq + 1, digest)
 
 
+def unlink(line: bytes) -> tuple[dict[str, Any], Head, str]:
+    """Open a line of fields: the fields, the head it makes and the hash it names before it.
+
+    Raises:
+        ValueError: the line is not the canonical form of chained fields, or its hash is wrong.
+    """
+    try:
+        told = json.loads(line)
+        fields = {key: value for key, value in told.items() if key not in _CHAIN_FIELDS}
+        expected, head = link(Head(told["seq"] - 1, told["prev"]), fields)
+        prev = str(told["prev"])
+    except (AttributeError, KeyError, TypeError, UnicodeError) as exc:
+        raise ValueError("the line is no chained line") from exc
+    if expected != line:
+        raise ValueError("the line does not carry its own hash")
+    return fields, head, prev
+
+
 def unseal(line: bytes) -> tuple[Record, Head, str]:
     """Open one line: its record, the head it makes and the hash it names as the one before.
 

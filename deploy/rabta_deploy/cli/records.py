@@ -117,6 +117,57 @@ def run(config_file: Path) -> None:
 
 
 @records.command()
+@site_argument
+@root_option
+@click.argument("room")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--identity",
+    "identity_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="File with the age secret key of the records office.",
+)
+@click.option("--offline", is_flag=True, help="Do not ask the homeserver for its own events.")
+@order_option
+@by_option
+def export(
+    *,
+    site_file: Path,
+    root: Path | None,
+    room: str,
+    out: Path,
+    identity_file: Path,
+    offline: bool,
+    order: str,
+    by: str,
+) -> None:
+    """Write the record of ROOM (!...) into the new directory OUT, in clear, for the Archives."""
+    from rabta_deploy.cli import exporting
+
+    site = reading.load(site_file)
+    layout = below(root) if root else SYSTEM
+    if offline:
+        events = None
+    else:
+        with keeper.signed_in(records_part.settings(site, layout)) as homeserver:
+            events = list(homeserver.events(room))
+    exporting.export(
+        site, layout, out, room=room, identity_file=identity_file, order=order, by=by, events=events
+    )
+
+
+@records.command()
+@click.argument("bag", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--key", help="The ministry's key, `ed25519:ID BASE64`, as an export showed it.")
+def verify(bag: Path, key: str | None) -> None:
+    """Find any change of an export since it was signed; exit code 1 when there is one."""
+    from rabta_deploy.cli import exporting
+
+    sys.exit(exporting.verify(bag, key))
+
+
+@records.command()
 @click.option(
     "--config",
     "config_file",

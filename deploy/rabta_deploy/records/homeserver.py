@@ -21,6 +21,7 @@ from rabta_policy.record import category_in
 _PAGE = 500
 _PURGE_WITHIN_S = 3600
 _LOOK_EVERY_S = 0.2
+_NO_MEMBERS = {"not_types": ["m.room.member"]}
 _CREATE = ("m.room.create", "")
 
 
@@ -91,6 +92,19 @@ class RecordsHomeserver:
             if not start or not page["chunk"]:
                 return False
 
+    def events(self, room_id: str) -> Iterator[dict[str, Any]]:
+        """Every event of a room, oldest first, as its server signed it, with its `event_id`.
+
+        What people wrote is ciphertext.
+        """
+        start = ""
+        while True:
+            page = self._messages(room_id, "f", _PAGE, start, of_federation=True)
+            yield from page["chunk"]
+            start = page.get("end") or ""
+            if not start or not page["chunk"]:
+                return
+
     def purge(self, room_id: str, before: datetime) -> None:
         """Destroy what came in before a time, and wait until it is done. State stays.
 
@@ -158,10 +172,13 @@ class RecordsHomeserver:
         """End the session."""
         self._call("POST", "/_matrix/client/v3/logout", {})
 
-    def _messages(self, room_id: str, way: str, limit: int, start: str = "") -> dict[str, Any]:
+    def _messages(
+        self, room_id: str, way: str, limit: int, start: str = "", *, of_federation: bool = False
+    ) -> dict[str, Any]:
         told = f"&from={quote(start)}" if start else ""
-        # Memberships are the many.
-        which = quote(json.dumps({"not_types": ["m.room.member"]}))
+        # Memberships are the many, and say nothing about what is old.
+        wanted = {"event_format": "federation"} if of_federation else _NO_MEMBERS
+        which = quote(json.dumps(wanted))
         path = f"/_synapse/admin/v1/rooms/{_quoted(room_id)}/messages"
         return self._call("GET", f"{path}?dir={way}&limit={limit}&filter={which}{told}")
 

@@ -12,6 +12,8 @@ from rabta_deploy.site.workload import Listen, Probe, Workload
 
 STATE = "records"
 ARCHIVE_STATE = "archive"
+SIGNING_KEY = "records-signing.key"
+"""Signs exports; its public half is told with each."""
 _PASSWORD = "records-account-password"  # noqa: S105 - a file's name
 
 
@@ -86,7 +88,8 @@ def archiver(site: Site, layout: Layout, at: Mapping[str, int], archive: Archive
             *("--config", str(layout.config / "archiver.yaml")),
         ),
         files={"archiver.yaml": yaml.safe_dump(document, sort_keys=False)},
-        secrets=secrets,
+        # The signing key is for `rabta records export`, which runs where the records are.
+        secrets=(*secrets, SIGNING_KEY),
         listens=(Listen("metrics", "127.0.0.1", at["archiver"]),),
         state=(ARCHIVE_STATE,),
         after=("router",),

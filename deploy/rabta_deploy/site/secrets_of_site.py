@@ -34,6 +34,7 @@ _MADE: dict[str, Callable[[], str]] = {
     "bridge-store-key": _key,
     "grafana-password": password,
     "records-account-password": password,
+    "records-signing.key": new_signing_key,
     "archive-account-password": password,
     "archive-store-key": _key,
 }

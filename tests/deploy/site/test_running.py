@@ -49,6 +49,7 @@ def trial() -> Iterator[Trial]:
         made = Trial(home / "itt", home / "network", "ITT", "itt.gov.test")
         further = {
             "eoffice": eoffice(home / "eoffice"),
+            "archive": {"recipients": [str(KEY.to_public())]},
             "backups": {
                 "directory": str(home / "backups"),
                 "recipients": [str(KEY.to_public())],
@@ -129,6 +130,11 @@ def test_a_program_that_is_not_installed_is_named_with_its_package(trial: Trial)
     assert "apt-get install redis-server" in caught.value.cure
 
 
+def joined(site: Running, room: str, token: str) -> set[str]:
+    url = f"{site.client_url}{CLIENT}/rooms/{room}/joined_members"
+    return set(request("GET", url, token=token).body["joined"])
+
+
 def test_the_records_officer_keeps_holds_and_lets_go_by_commands(
     site: Running, trial: Trial, token: str
 ) -> None:
@@ -153,6 +159,8 @@ def test_the_records_officer_keeps_holds_and_lets_go_by_commands(
     rabta("hold", "lift", *where, "H0001", *order, *lifted)
     assert rabta("hold", "list", *where).splitlines() == ["0 holds"]
     assert '"failed": 0' in rabta("records", "purge", *where)
+    assert "@archive:itt.gov.test is invited" in rabta("records", "record", *where, room, *order)
+    assert until(lambda: "@archive:itt.gov.test" in joined(site, room, token), within_s=60)
     # For the backup.
     rabta("hold", "place", *where, "--person", "@so-admn2:itt.gov.test", *order, "--by", "Amna")
 
