@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,6 +21,8 @@ from rabta_records.vault import Vault
 
 _BATCH = 200
 _LOOK_EVERY_S = 5.0
+_PATIENCE = timedelta(minutes=10)
+"""How long a file that cannot be had now holds up the record of its room."""
 
 log = structlog.get_logger("rabta.archiver")
 
@@ -71,6 +73,7 @@ class Archivist:
         self._journal = journal
         self._clock = clock
         self._news = asyncio.Event()
+        self._failing: dict[str, datetime] = {}
         self.counts = Counts()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -209,15 +212,30 @@ class Archivist:
         digest = lines.digest_of_state(told)
         if digest != standing.state:
             batch.append(told)
-        batch += [lines.of_event(event, await self._file(event), now) for event in fresh]
+        kept, failure = [], None
+        for event in fresh:
+            try:
+                batch.append(lines.of_event(event, await self._file(event, now), now))
+            except MatrixError as error:
+                # What came before it is kept; it and the rest come again.
+                failure = error
+                break
+            kept.append(event.event_id)
         if batch:
-            last = tuple(event.event_id for event in fresh) or standing.last
+            last = tuple(kept) or standing.last
             self._vault.append(replace(standing, last=last, state=digest), batch)
-            self.counts.events += len(fresh)
-        self._done(events)
+            self.counts.events += len(kept)
+        waiting = {event.event_id for event in fresh} - set(kept)
+        self._done([event for event in events if event.event_id not in waiting])
+        if failure is not None:
+            raise failure
 
-    async def _file(self, event: Received) -> dict[str, Any] | None:
-        """Fetch an event's attachment, still encrypted; None when it has none."""
+    async def _file(self, event: Received, now: datetime) -> dict[str, Any] | None:
+        """Fetch an event's attachment, still encrypted; None when it has none.
+
+        Raises:
+            MatrixError: It cannot be had now, and not for so long that it is given up.
+        """
         told = event.content.get("file")
         if told is None:
             return None
@@ -228,9 +246,12 @@ class Archivist:
             if not place.exists():
                 await self._client.fetch(file, place, max_bytes=self._largest)
         except MatrixError as error:
-            if not error.permanent:
+            since = self._failing.setdefault(event.event_id, now)
+            if not error.permanent and now - since < _PATIENCE:
                 raise
+            del self._failing[event.event_id]
             return {"missing": error.reason}
+        self._failing.pop(event.event_id, None)
         return {"sha256": name, "bytes": place.stat().st_size}
 
     def _note(self, action: str, room_id: str, reason: str | None = None) -> None:

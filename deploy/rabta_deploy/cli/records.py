@@ -68,8 +68,13 @@ def purge(site_file: Path, root: Path | None, *, dry_run: bool, as_json: bool) -
             click.echo(f"{room}: kept: {' '.join(kept)}")
         for room, reason in report.failed.items():
             click.echo(f"{room}: failed: {reason}")
-        for what, number in (("media", report.media), ("copies", report.copies)):
-            click.echo(f"{what}: {'none may be destroyed' if number is None else number}")
+        for what, since, number in (
+            ("media", report.media_before, report.media),
+            ("copies", report.copies_before, report.copies),
+        ):
+            many = "" if dry_run else f"{number} "
+            told = f"{many}{done} that nobody used since {since}" if since else "kept"
+            click.echo(f"{what}: {told}")
         click.echo(json.dumps(keeper.counts(report)))
     sys.exit(1 if report.failed else 0)
 

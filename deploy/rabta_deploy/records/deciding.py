@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rabta_deploy.records.hold import Hold
+from rabta_policy import server_of
 from rabta_policy.record import RecordCategory
 
 
@@ -20,10 +21,18 @@ class Lifetimes:
     categories: Mapping[RecordCategory, int | None]
     default: int | None
 
-    def of(self, category: RecordCategory | None) -> timedelta | None:
-        """How long, None for ever."""
-        days = self.default if category is None else self.categories.get(category)
-        return None if days is None else timedelta(days=days)
+    def of(self, category: RecordCategory | None, *, by_us: bool) -> timedelta | None:
+        """How long, None for ever.
+
+        Args:
+            category: Of the room.
+            by_us: Whether the room is ours. Another ministry's word lengthens what we keep, and
+                never shortens it.
+        """
+        days = [self.default if category is None else self.categories.get(category)]
+        if not by_us:
+            days.append(self.default)
+        return None if None in days else timedelta(days=max(day for day in days if day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +43,14 @@ class RecordRoom:
         room_id: Its id.
         category: Its record category.
         people: Everybody with a membership of whatever kind, also who has left or was invited.
-        whole: Whether its state is known; of a room that everybody left it may not be.
+        home: The server that made it; None where its state is not known, as it may be of a room
+            that everybody left.
     """
 
     room_id: str
     category: RecordCategory | None
     people: frozenset[str]
-    whole: bool = True
+    home: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +83,17 @@ def decide(
         room: The room.
         lifetimes: How long each category is kept.
         holds: Every hold of the register.
-        bridge: User id of the e-Office bridge. It alone knows which room speaks of a file, so a
-            hold on a file holds every room that it is or was in.
+        bridge: User id of the e-Office bridge, on our server. It alone knows which room speaks of
+            a file, so a hold on a file holds every room that it is or was in.
         now: The time, with its zone.
     """
     held = tuple(hold.id for hold in holds if hold.in_force(now) and _covers(hold, room, bridge))
     if held:
         return Keep(room, "on-hold", held)
-    if not room.whole:
+    if room.home is None:
         # Neither its category nor its people can be told.
         return Keep(room, "state-unknown")
-    lifetime = lifetimes.of(room.category)
+    lifetime = lifetimes.of(room.category, by_us=room.home == server_of(bridge))
     if lifetime is None:
         return Keep(room, "kept-for-ever")
     return Purge(room, now - lifetime)

@@ -16,12 +16,12 @@ from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import Answer, request
 from rabta_deploy.process import until
 from rabta_deploy.records.deciding import RecordRoom
+from rabta_policy import server_of
 from rabta_policy.record import category_in
 
 _PAGE = 500
 _PURGE_WITHIN_S = 3600
 _LOOK_EVERY_S = 0.2
-_NO_MEMBERS = {"not_types": ["m.room.member"]}
 _CREATE = ("m.room.create", "")
 
 
@@ -69,41 +69,39 @@ class RecordsHomeserver:
             room_id=room_id,
             category=category_in(state),
             people=frozenset(key for kind, key in state if kind == "m.room.member"),
-            whole=_CREATE in state,
+            home=server_of(state[_CREATE].sender) if _CREATE in state else None,
         )
 
     def has_something_before(self, room_id: str, before: datetime, now: datetime) -> bool:
-        """Whether a purge would destroy anything: an event that is no state, and not the newest.
+        """Whether a purge would destroy anything.
 
-        A date that an event claims and that has not come yet says nothing about it.
+        It destroys what is no state, up to the last event from before the time: so there must be
+        such an event, and another behind it. A date that an event claims and that has not come
+        yet says nothing about it.
         """
-        start = ""
-        while True:
-            page = self._messages(room_id, "f", _PAGE, start)
-            for event in page["chunk"]:
-                if "state_key" in event:
-                    continue
-                claimed = int(event["origin_server_ts"])
-                if _ms(before) <= claimed <= _ms(now):
-                    return False
-                (newest,) = self._messages(room_id, "b", 1)["chunk"]
-                return bool(newest["event_id"] != event["event_id"])
-            start = page.get("end") or ""
-            if not start or not page["chunk"]:
+        found = False
+        for event in self.events(room_id):
+            if _ms(before) <= int(event["origin_server_ts"]) <= _ms(now):
                 return False
+            if found:
+                return True
+            found = "state_key" not in event
+        return False
 
     def events(self, room_id: str) -> Iterator[dict[str, Any]]:
         """Every event of a room, oldest first, as its server signed it, with its `event_id`.
 
         What people wrote is ciphertext.
         """
+        path = f"/_synapse/admin/v1/rooms/{_quoted(room_id)}/messages?dir=f&limit={_PAGE}"
+        path += f"&filter={quote(json.dumps({'event_format': 'federation'}))}"
         start = ""
         while True:
-            page = self._messages(room_id, "f", _PAGE, start, of_federation=True)
+            page = self._call("GET", f"{path}{start}")
             yield from page["chunk"]
-            start = page.get("end") or ""
-            if not start or not page["chunk"]:
+            if not page.get("end") or not page["chunk"]:
                 return
+            start = f"&from={quote(page['end'])}"
 
     def purge(self, room_id: str, before: datetime) -> None:
         """Destroy what came in before a time, and wait until it is done. State stays.
@@ -171,16 +169,6 @@ class RecordsHomeserver:
     def log_out(self) -> None:
         """End the session."""
         self._call("POST", "/_matrix/client/v3/logout", {})
-
-    def _messages(
-        self, room_id: str, way: str, limit: int, start: str = "", *, of_federation: bool = False
-    ) -> dict[str, Any]:
-        told = f"&from={quote(start)}" if start else ""
-        # Memberships are the many, and say nothing about what is old.
-        wanted = {"event_format": "federation"} if of_federation else _NO_MEMBERS
-        which = quote(json.dumps(wanted))
-        path = f"/_synapse/admin/v1/rooms/{_quoted(room_id)}/messages"
-        return self._call("GET", f"{path}?dir={way}&limit={limit}&filter={which}{told}")
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         return _expect(self._ask(method, path, body))

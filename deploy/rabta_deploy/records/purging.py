@@ -41,16 +41,20 @@ class Report:
         kept: Rooms of which nothing may be destroyed, with the reason and the holds.
         nothing: How many rooms held nothing of that age.
         failed: Rooms that could not be dealt with, with the reason; the next run tries again.
-        media: Files of our people that were destroyed; None: none may be.
-        copies: Copies of other servers' files that were destroyed; None: none may be.
+        media_before: Files of our people that nobody used since may be destroyed; None: none may.
+        media: How many were.
+        copies_before: The same of copies of other servers' files.
+        copies: How many were.
     """
 
     purged: dict[str, str] = field(default_factory=dict)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     nothing: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    media: int | None = None
-    copies: int | None = None
+    media_before: str | None = None
+    media: int = 0
+    copies_before: str | None = None
+    copies: int = 0
 
 
 class Purging:
@@ -115,7 +119,7 @@ class Purging:
                 report.purged[room_id] = f"{decision.before:%FT%TZ}"
         except HomeserverError as fault:
             report.failed[room_id] = fault.reason
-            return Keep(RecordRoom(room_id, None, frozenset(), whole=False), fault.reason)
+            return Keep(RecordRoom(room_id, None, frozenset(), home=None), fault.reason)
         return decision
 
     def _decide(self, room: RecordRoom) -> Purge | Keep:
@@ -127,6 +131,8 @@ class Purging:
         if any(hold.in_force(now) for hold in holds):
             return
         before, copies_before = media_before(decisions, holds, now), now - self._wanted.copies
+        report.media_before = f"{before:%FT%TZ}" if before else None
+        report.copies_before = f"{copies_before:%FT%TZ}"
         if dry:
             return
         if before is not None:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,9 @@ async def test_whoever_puts_the_archiver_out_ends_the_record_and_who_lets_it_in_
 
     # A crash or a restart tells nobody again, and keeps nothing twice.
     await archiver.end()
+    # As if it had died between keeping the last event and noting that it had.
+    with closing(sqlite3.connect(archiver.settings.directory / "crypto.db")) as store, store:
+        assert store.execute("UPDATE matrix_received SET done = 0").rowcount == 1
     second = await say(amna, room_id, {"msgtype": "m.text", "body": "two"})
     archiver.start()
     await eventually(lambda: len(archiver.events(room_id)) == 2, within_s=60, what="the second")
@@ -225,8 +230,17 @@ async def test_whoever_puts_the_archiver_out_ends_the_record_and_who_lets_it_in_
 
     await eventually(told_again, within_s=60, what="the second notice")
     third = await amna.write(room_id, "three", to=archiver.user_id)
-    await eventually(lambda: len(archiver.events(room_id)) == 3, within_s=60, what="the third")
-    assert [line["event_id"] for line in archiver.events(room_id)] == [first, second, third]
+    nowhere = {**await upload(amna, b"x"), "url": "mxc://itt.gov.test/nowhere"}
+    fourth = [
+        await say(amna, room_id, {"msgtype": "m.file", "body": "a", "file": file})
+        for file in (nowhere, {"url": "no file"})
+    ]
+    await eventually(lambda: len(archiver.events(room_id)) == 5, within_s=60, what="the others")
+    kept = archiver.events(room_id)
+    assert [line["event_id"] for line in kept] == [first, second, third, *fourth]
+    # The words are kept where the file cannot be.
+    reasons = [{"missing": "not-found"}, {"missing": "attachment-malformed"}]
+    assert [line["file"] for line in kept[3:]] == reasons
     lines = list(read_lines(chains(archiver.settings.directory / "audit")["archiver"]))
     acts = [json.loads(line)["action"] for line in lines]
     assert acts == ["record-begins", "record-ends", "record-begins"]

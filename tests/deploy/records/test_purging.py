@@ -214,13 +214,13 @@ def test_files_go_when_no_room_could_still_be_keeping_them_and_nothing_is_on_hol
 ) -> None:
     # Rooms of earlier tests have category A or none: with these in the server no file goes.
     media = amna.upload()
-    assert purge_once(settings, next_year).media is None
+    assert purge_once(settings, next_year).media_before is None
     all_end = settings.model_copy(
         update={"default_days": 300, "categories": dict.fromkeys("ABCD", 300)}
     )
     register.place(hold("room", "!elsewhere:itt.gov.test"), now())
     report = purge_once(all_end, next_year)
-    assert (report.media, report.copies) == (None, None)
+    assert (report.media_before, report.copies_before) == (None, None)
     assert amna.has_file(media)
     register.lift("H0001", lifting())
     report = purge_once(all_end, next_year)
