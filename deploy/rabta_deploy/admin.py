@@ -49,11 +49,16 @@ class SynapseAdmin:
         if not exists:
             _expect(answer, "registration-refused")
 
-    def log_in(self, localpart: str, password: str) -> str:
+    def log_in(self, localpart: str, password: str, *, device_id: str | None = None) -> str:
         """Log in with a password.
 
+        Args:
+            localpart: Of the account.
+            password: Its password.
+            device_id: Log in again as this device, whose older token then ends; None: a new one.
+
         Returns:
-            The access token of a new device.
+            The access token of the device.
 
         Raises:
             AdminError: `login-refused`.
@@ -63,9 +68,22 @@ class SynapseAdmin:
             "identifier": {"type": "m.id.user", "user": localpart},
             "password": password,
             "initial_device_display_name": "rabta",
+            **({"device_id": device_id} if device_id else {}),
         }
         answer = request("POST", f"{self._url}/_matrix/client/v3/login", json_body=body)
         return str(_expect(answer, "login-refused")["access_token"])
+
+    def knows(self, token: str) -> bool:
+        """Whether an access token is in force; one ends with the session's lifetime.
+
+        Raises:
+            AdminError: `whoami-refused`: the homeserver says neither yes nor no.
+        """
+        answer = request("GET", f"{self._url}/_matrix/client/v3/account/whoami", token=token)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            return False
+        _expect(answer, "whoami-refused")
+        return True
 
     def lift_rate_limits(self, user_id: str, *, token: str) -> None:
         """Set the account's rate limit to none.

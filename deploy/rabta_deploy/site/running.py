@@ -31,6 +31,7 @@ ACCOUNTS = {
     "archiver": ("archive", "archive-account-password"),
 }
 """Part -> the local part of its account, and the secret it signs in with."""
+ADMINISTRATOR = "rabta-admin"
 PACKAGES = {"postgres": "postgresql", "turnserver": "coturn", "grafana-server": "grafana"}
 """Debian's package of a program that is called otherwise."""
 RESTART_AFTER_S = 1.0
@@ -164,13 +165,18 @@ class Running:
 
     @property
     def administrator_token(self) -> str:
-        """Access token of the site's own administrator, who is made on first use."""
-        token = self.layout.secret("administrator.token")
-        if not token.exists():
+        """Access token of the site's own administrator, who is made on first use.
+
+        It is in force: one that ended with `session_lifetime` is replaced, for the same device.
+        """
+        file, admin = self.layout.secret("administrator.token"), self.admin
+        token = file.read_text(encoding="utf-8") if file.exists() else None
+        if token is None or not admin.knows(token):
             password = keep_secret(self.layout.secret("administrator-password"))
-            self.admin.register("rabta-admin", password, admin=True)
-            write_secret(token, self.admin.log_in("rabta-admin", password))
-        return token.read_text(encoding="utf-8")
+            admin.register(ADMINISTRATOR, password, admin=True)
+            token = admin.log_in(ADMINISTRATOR, password, device_id=ADMINISTRATOR)
+            write_secret(file, token)
+        return token
 
     def _start(self, part: Workload) -> None:
         as_user = as_postgres() if part.user == "postgres" else ()

@@ -112,6 +112,16 @@ def test_a_client_is_answered_by_tls_and_led_there_by_the_server_name(
         get("/_synapse/admin/v1/server_version")
 
 
+def test_the_administrators_token_is_replaced_when_it_has_ended(site: Running) -> None:
+    before = site.administrator_token
+    assert site.administrator_token == before
+    url = f"{site.client_url}{CLIENT}/logout"
+    assert request("POST", url, json_body={}, token=before).status == 200
+    after = site.administrator_token
+    assert after != before
+    assert site.admin.knows(after)
+
+
 def test_a_second_run_of_the_same_site_is_refused_with_the_ports_named(site: Running) -> None:
     with pytest.raises(YardError) as caught:
         Running(site.site, site.layout).up()
