@@ -1,11 +1,13 @@
 """On a real Synapse: what its time has come for is destroyed, and nothing on hold."""
 
 import json
+import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +19,9 @@ from rabta_deploy.fault import YardError
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import request
 from rabta_deploy.ports import free_port
+from rabta_deploy.process import until
 from rabta_deploy.records.hold import Hold, Lift
-from rabta_deploy.records.keeper import purge_once
+from rabta_deploy.records.keeper import keep, purge_once
 from rabta_deploy.records.register import Register
 from rabta_deploy.records.settings import RecordsSettings
 from rabta_deploy.secretfile import write_secret
@@ -150,9 +153,9 @@ def test_a_room_on_hold_keeps_its_messages_and_an_equal_one_loses_them(
     assert purge_once(settings, next_year).purged == {}
 
     lines = list(read_lines(chains(settings.directory / "audit")["purges"]))
-    told = [json.loads(line) for line in lines]
-    assert (told[0]["action"], told[0]["room"]) == ("purge-room", equal)
-    assert len(told) == 3
+    acts = [json.loads(line) for line in lines]
+    assert (acts[0]["action"], acts[0]["room"]) == ("purge-room", equal)
+    assert len(acts) == 3
 
 
 def test_a_hold_on_a_person_or_a_file_keeps_the_rooms_they_are_or_were_in(
@@ -207,6 +210,38 @@ def test_without_a_register_nothing_is_destroyed(amna: Amna, settings: RecordsSe
         purge_once(settings, next_year)
     assert refused.value.reason == "register-missing"
     assert amna.sees(room) == said
+
+
+def told(settings: RecordsSettings) -> dict[str, float]:
+    """The metrics of the running program, none before it answers."""
+    try:
+        url = f"http://127.0.0.1:{settings.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+def test_the_program_goes_through_the_rooms_by_itself_and_tells_how_it_went(
+    amna: Amna, settings: RecordsSettings, register: Register
+) -> None:
+    held, equal = (amna.room("D") for _ in range(2))
+    said = {room: [amna.say(room) for _ in range(2)] for room in (held, equal)}
+    register.place(hold("room", held), now())
+    stopped = Event()
+    program = Thread(target=keep, args=(settings, next_year, stopped))
+    program.start()
+    try:
+        whole = "rabta_records_last_run_seconds"
+        assert until(lambda: told(settings).get(whole), within_s=60)
+        assert told(settings)["rabta_records_failed"] == 0
+        assert told(settings)['rabta_records_rooms{outcome="on_hold"}'] == 1
+    finally:
+        stopped.set()
+        program.join()
+    assert (amna.sees(held), amna.sees(equal)) == (said[held], said[equal][1:])
 
 
 def test_files_go_when_no_room_could_still_be_keeping_them_and_nothing_is_on_hold(
