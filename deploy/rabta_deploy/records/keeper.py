@@ -10,7 +10,7 @@ from threading import Event
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
-from rabta_audit import Journal
+from rabta_audit import Journal, JournalError
 from rabta_deploy.admin import SynapseAdmin
 from rabta_deploy.fault import YardError
 from rabta_deploy.records.homeserver import RecordsHomeserver
@@ -50,18 +50,30 @@ def purge_once(
     """Go through all rooms once.
 
     Raises:
-        YardError: `run-under-way`, or as `Purging.run`; nothing more is destroyed.
+        YardError: `run-under-way`, `audit-not-written`, or as `Purging.run`; nothing more is
+            destroyed.
     """
     register = Register(settings.directory, settings.server_name)
     register.holds()  # without a register nobody signs in
-    with _alone(settings):
+    with _alone(settings), _purges(register) as journal, signed_in(settings) as homeserver:
+        return Purging(homeserver, register, settings.wanted, journal, clock).run(dry=dry)
+
+
+@contextmanager
+def _purges(register: Register) -> Iterator[Journal]:
+    """The chain of what is destroyed; a disk that does not take it stops the run."""
+    try:
         journal = Journal(register.audit, "purges")
         try:
-            with signed_in(settings) as homeserver:
-                purging = Purging(homeserver, register, settings.wanted, journal, clock)
-                return purging.run(dry=dry)
+            yield journal
         finally:
             journal.close()
+    except (OSError, JournalError) as error:
+        raise YardError(
+            "audit-not-written",
+            f"{register.audit} cannot be written: {error}",
+            "make room or mend the disk; what was not written down was not destroyed",
+        ) from error
 
 
 def keep(settings: RecordsSettings, clock: Callable[[], datetime], stopped: Event) -> None:

@@ -114,8 +114,9 @@ class Purging:
                 report.nothing += 1
             else:
                 if not dry:
-                    self._homeserver.purge(room_id, decision.before)
+                    # The line first: what cannot be written down is not destroyed.
                     self._note("purge-room", decision.before, room_id, room.category)
+                    self._homeserver.purge(room_id, decision.before)
                 report.purged[room_id] = f"{decision.before:%FT%TZ}"
         except HomeserverError as fault:
             report.failed[room_id] = fault.reason
@@ -136,12 +137,10 @@ class Purging:
         if dry:
             return
         if before is not None:
+            self._note("purge-media", before)
             report.media = self._homeserver.purge_media(before)
-            if report.media:
-                self._note("purge-media", before)
+        self._note("purge-copies", copies_before)
         report.copies = self._homeserver.purge_copies(copies_before)
-        if report.copies:
-            self._note("purge-copies", copies_before)
 
     def _note(
         self,
