@@ -141,7 +141,7 @@ class Sharing:
                 session = self._state.store.load_writing_session(key.room_id)
                 if session is not None and session.id == key.session_id:
                     _note(connection, key.room_id, [device], "sent", key.index)
-                _log.info("owed-key-given", user_id=device.user_id, device_id=device.device_id)
+                _log.info("owed-key-given", device_id=device.device_id)
         return len(keys) == _BATCH
 
     async def write_to(
@@ -227,7 +227,7 @@ class Sharing:
                 opened.append(device)
             else:
                 self._back_off(device)
-                _log.warning("no-olm", user_id=device.user_id, device_id=device.device_id)
+                _log.warning("no-olm", device_id=device.device_id)
         return opened
 
     async def _share(self, room_id: str, todo: Plan, claimed: Claimed) -> None:
@@ -309,9 +309,8 @@ class Sharing:
         store = self._state.store
         owing.owe(connection, store.seal, RoomKey.of(room_id, session), devices, store.clock())
         for device in devices:
-            _log.warning(
-                "key-withheld", user_id=device.user_id, device_id=device.device_id, code=code
-            )
+            # Every phone is refused for a moment when it signs in: no name is logged for that.
+            _log.warning("key-withheld", device_id=device.device_id, code=code)
 
     def _session(self, room_id: str) -> WritingSession:
         session = self._state.store.load_writing_session(room_id)
