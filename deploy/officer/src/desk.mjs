@@ -43,6 +43,7 @@ export class Desk {
     );
     this.composer.classList.add("composer");
     this.composer.hidden = true;
+    this.silent = h("p", { class: "state silent-room", hidden: true }, say("silentRoom"));
     const device = h("bdi", {}, client.getDeviceId());
     this.element = h(
       "main",
@@ -61,6 +62,7 @@ export class Desk {
         this.title,
         this.timeline.list,
         this.fault,
+        this.silent,
         this.composer,
       ),
     );
@@ -133,15 +135,24 @@ export class Desk {
     this.#open = roomId;
     history.replaceState(null, "", `#${encodeURIComponent(roomId)}`);
     this.#reply(null);
-    this.composer.hidden = false; // before it can have the focus
+    this.#mayWrite(true); // before it can have the focus
     this.input.focus();
     this.#schedule();
+  }
+
+  // In a room where the officer may not send, a sentence stands in the composer's place.
+  #mayWrite(may) {
+    this.composer.hidden = !may;
+    this.silent.hidden = may;
+    this.timeline.list.classList.toggle("silent", !may);
   }
 
   async #drawTimeline() {
     const room = this.#client.getRoom(this.#open);
     if (!room) return;
-    this.composer.hidden = false;
+    // Until the room is synced nothing is known of who may write in it.
+    const joined = room.getMyMembership() === KnownMembership.Join;
+    this.#mayWrite(!joined || room.maySendMessage());
     this.title.textContent = room.name;
     const messages = await roomMessages(this.#client, room);
     if (room.roomId !== this.#open) return;

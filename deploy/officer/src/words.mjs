@@ -35,6 +35,8 @@ export const WORDS = {
     sending: "Sending …",
     signIn: "Sign in",
     signOut: "Sign out",
+    silentRoom:
+      "In this room only e-Office writes, so nothing can be sent from here. What asks for an answer comes to the room of your post: answer it there.",
     starting: "Opening your rooms …",
     tryAgain: "Try again",
     unencrypted: "Not encrypted: anybody who runs a server may have written this.",
@@ -87,6 +89,8 @@ export const WORDS = {
     sending: "بھیجا جا رہا ہے …",
     signIn: "داخل ہوں",
     signOut: "باہر نکلیں",
+    silentRoom:
+      "اس کمرے میں صرف ای آفس لکھتا ہے، اس لیے یہاں سے کچھ نہیں بھیجا جا سکتا۔ جس بات کا جواب درکار ہو وہ آپ کے عہدے کے کمرے میں آتی ہے: جواب وہیں دیں۔",
     starting: "آپ کے کمرے کھل رہے ہیں …",
     tryAgain: "دوبارہ کوشش کریں",
     unencrypted: "خفیہ نہیں: سرور چلانے والا کوئی بھی یہ لکھ سکتا تھا۔",

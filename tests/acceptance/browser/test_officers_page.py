@@ -55,6 +55,31 @@ async def test_wrong_words_at_the_entrance_are_answered_in_words(
     await desk.ready()
 
 
+async def test_where_the_officer_may_not_write_a_sentence_says_so_in_both_languages(
+    desk: Any, officer: Any, eoffice: Officer, eventually: Any
+) -> None:
+    await desk.enter(officer)
+    room = await eoffice.create_room(
+        name="Announcements",
+        invite=[officer.user_id],
+        power_level_content_override={"events_default": 50},
+    )
+
+    async def invited() -> bool:
+        return (await eoffice.members(room)).get(officer.user_id) in {"invite", "join"}
+
+    await eventually(invited, what="the invite")
+    await desk.page.get_by_role("button", name="Accept").click()
+    told = await eoffice.send(room, "The office is closed on Friday")
+    await desk.message(told).get_by_text("closed on Friday").wait_for()
+    await desk.page.get_by_text("In this room only e-Office writes").wait_for()
+    assert not await desk.page.locator(".composer").is_visible()
+    assert not await desk.message(told).locator(".reply").is_visible()
+    await desk.page.get_by_role("button", name="اردو").click()
+    await desk.page.get_by_text("اس کمرے میں صرف ای آفس لکھتا ہے").wait_for()
+    assert not await desk.page.locator(".composer").is_visible()
+
+
 async def test_a_card_is_read_answered_and_seen_as_its_outcome(
     desk: Any, officer: Any, eoffice: Officer, eventually: Any
 ) -> None:
