@@ -161,8 +161,7 @@ class Bridge:
             composer=self._composer,
             metrics=self.metrics,
             polls=settings.polls,
-            wake=self._wake_sending,
-            documents_queued=self._wake_posting,
+            wake=self._settled_some,
         )
         scanner = settings.documents.scanner
         self._poster = DocumentPoster(
@@ -237,10 +236,8 @@ class Bridge:
         self._rooms.look_again()
         self._aligning.wake()
 
-    def _wake_sending(self) -> None:
+    def _settled_some(self) -> None:
         self._sending.wake()
-
-    def _wake_posting(self) -> None:
         self._posting.wake()
 
     def stop(self) -> None:
@@ -392,10 +389,9 @@ class Bridge:
         return False
 
     async def _post(self) -> bool:
-        tried = bool(await self._poster.post_due())
-        if tried:
-            self._sending.wake()
-        return tried
+        settled = bool(await self._poster.post_due())
+        self._sending.wake()
+        return settled
 
     async def _file(self) -> bool:
         settled = bool(await self._filer.file_due())

@@ -24,6 +24,21 @@ def write_secret(path: Path, text: str) -> Path:
     return path
 
 
+def replace_secret(path: Path, text: str, *, mode: int = 0o600) -> Path:
+    """As `write_secret`, for one that is there: whoever owned the file owns the new one.
+
+    Returns:
+        The path.
+    """
+    before = path.stat() if path.exists() else None
+    fresh = write_secret(path.with_name(f".{path.name}.next"), text)
+    fresh.chmod(mode)
+    if before is not None:
+        os.chown(fresh, before.st_uid, before.st_gid)
+    fresh.replace(path)
+    return path
+
+
 def random_text() -> str:
     """256 random bits as URL-safe text."""
     return secrets.token_urlsafe(_RANDOM_BYTES)

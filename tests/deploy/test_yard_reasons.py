@@ -10,7 +10,14 @@ from rabta_deploy.fault import YardError
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/start/when-the-demo-does-not-start.md"
 # Given where many workers run, or by a programmer's mistake; never by the demo.
-ELSEWHERE = {"not-started", "no-answer", "officer-ended", "nginx-missing", "redis-missing"}
+ELSEWHERE = {
+    "not-started",
+    "no-answer",
+    "officer-ended",
+    "nginx-missing",
+    "redis-missing",
+    "whoami-refused",
+}
 
 
 def of_the_demo() -> list[Path]:

@@ -79,13 +79,12 @@ class DocumentPoster:
     metrics: Metrics
 
     async def post_due(self) -> int:
-        """Try every document that is due once; gives how many that were."""
+        """Try every document that is due once; gives how many were settled."""
         now = self.clock()
         rows = await in_store(
             self.engine, lambda connection: due_documents(connection, now, AT_ONCE)
         )
-        await asyncio.gather(*(self._post(row) for row in rows))
-        return len(rows)
+        return sum(await asyncio.gather(*(self._post(row) for row in rows)))
 
     async def _post(self, row: Row[Any]) -> bool:
         try:

@@ -138,9 +138,8 @@ class Rooms:
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership, asking the server for rooms not known yet."""
         with self._store.transaction() as connection:
-            known = roomstate.members_known(connection, room_id)
-        if known is not None:
-            return known
+            if roomstate.is_known(connection, room_id):
+                return roomstate.members(connection, room_id)
         await self._learn(room_id)
         with self._store.transaction() as connection:
             return roomstate.members(connection, room_id)

@@ -11,7 +11,7 @@ COMMANDS = {
     "gateway": "rabta_deploy.cli.gateway:gateway",
     "bridge": "rabta_deploy.cli.bridge:bridge",
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
-    "site": "rabta_deploy.cli.site:site",
+    "site": "rabta_deploy.cli.site_at_work:site",
     "backup": "rabta_deploy.cli.backup:backup",
     "records": "rabta_deploy.cli.records:records",
     "hold": "rabta_deploy.cli.hold:hold",

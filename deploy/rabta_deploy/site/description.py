@@ -257,6 +257,19 @@ class Backups(BaseModel):
     _whole = field_validator("directory")(_absolute)
 
 
+class OldKey(BaseModel):
+    """A signing key that signs no more; what it signed before stays verifiable.
+
+    Attributes:
+        key: Public half, unpadded base64.
+        expired_ts: When it was replaced, in milliseconds since 1970.
+    """
+
+    model_config = _STRICT
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}$")]
+    expired_ts: Annotated[int, Field(ge=1)]
+
+
 class Monitoring(BaseModel):
     """Prometheus and Grafana beside the site, both on the loopback."""
 
@@ -276,6 +289,7 @@ class Site(BaseModel):
         plan: Worker processes, where the size's own do not fit.
         administrators: Local parts of those who may administer; each act of theirs is audited.
         ports_from: The loopback ports of the parts are counted up from here.
+        old_signing_keys: Key id -> what was rotated away; `rabta site rotate` writes it.
         allowed_hosts: Hosts outside the policy that parts may contact, each with its reason.
     """
 
@@ -299,6 +313,7 @@ class Site(BaseModel):
     monitoring: Monitoring | None = None
     administrators: tuple[Annotated[str, Field(pattern=r"^[a-z0-9._=/+-]+$")], ...] = ()
     ports_from: Annotated[int, Field(ge=1024, le=65_000)] = 18_000
+    old_signing_keys: dict[Annotated[str, Field(pattern=r"^ed25519:\w+$")], OldKey] = {}
     allowed_hosts: dict[Host, Annotated[str, Field(min_length=1)]] = {}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,8 @@ _SECRETS = (
     "signing.key",
     "database-password",
 )
-_DAY_S = 86_400
+TURN_CREDENTIALS_LIVE = timedelta(hours=1)
+"""How long credentials for a call are good; a call that lasts longer asks for new ones."""
 _ADDRESSES_DAYS = 28
 
 
@@ -136,6 +138,7 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
             **_sign_in(site),
             **keeping(),
             **_calls(site, layout),
+            **_old_keys(site),
             "push": {"enabled": site.push is not None, "include_content": False},
         },
     )
@@ -144,6 +147,11 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
 def _face(site: Site) -> dict[str, Any]:
     port = "" if site.client.port == 443 else f":{site.client.port}"  # noqa: PLR2004 - HTTPS's own
     return {"public_baseurl": f"https://{site.client.name}{port}/"}
+
+
+def _old_keys(site: Site) -> dict[str, Any]:
+    told = {key_id: key.model_dump() for key_id, key in site.old_signing_keys.items()}
+    return {"old_signing_keys": told} if told else {}
 
 
 def _database(site: Site, layout: Layout, ports: Mapping[str, int]) -> str:
@@ -220,7 +228,7 @@ def _calls(site: Site, layout: Layout) -> dict[str, Any]:
     return {
         "turn_uris": [f"turns:{at}?transport=tcp", f"turns:{at}?transport=udp"],
         "turn_shared_secret_path": str(layout.secret("turn")),
-        "turn_user_lifetime": _DAY_S * 1000 // 24,
+        "turn_user_lifetime": round(TURN_CREDENTIALS_LIVE.total_seconds() * 1000),
         "turn_allow_guests": False,
     }
 

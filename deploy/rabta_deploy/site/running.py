@@ -18,6 +18,7 @@ from rabta_deploy.ports import require_free
 from rabta_deploy.postgres import Postgres, as_postgres
 from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import keep_secret, write_secret
+from rabta_deploy.site.control import Runner
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.parts import in_order, workloads
@@ -61,6 +62,7 @@ class Running:
         self.children: dict[str, Child] = {}
         self.restarts: dict[str, int] = dict.fromkeys(self.parts, 0)
         self._report = report
+        self._runner = Runner(layout)
         self._again_at: dict[str, float] = {}
         self._cluster = (
             Postgres(layout.state / "postgres", port=self.ports["postgres"])
@@ -143,6 +145,7 @@ class Running:
     def _prepare(self) -> None:
         for directory in (self.layout.config, self.layout.state):
             directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._runner.note({})
         self._report("rendering")
         write(config_files(tuple(self.parts.values())), self.layout.config)
         make_secrets(self.site, self.layout)
@@ -180,14 +183,19 @@ class Running:
 
     def _start(self, part: Workload) -> None:
         as_user = as_postgres() if part.user == "postgres" else ()
+        command, environment = self._runner.renewed(part.name) or (part.command, part.environment)
         self.children[part.name] = spawn(
             # When this runner is gone, each part is told to end in its own order.
-            ["setpriv", f"--pdeathsig={part.stop}", *as_user, *part.command],
+            ["setpriv", f"--pdeathsig={part.stop}", *as_user, *command],
             name=part.name,
             log_file=self.layout.state / "log" / f"{part.name}.log",
-            environment=part.environment,
+            environment=environment,
             directory=self.layout.state / (part.state[0] if part.state else ""),
         )
+        self._note()
+
+    def _note(self) -> None:
+        self._runner.note({name: child.pid for name, child in self.children.items()})
 
     def _wait(self, part: Workload) -> None:
         probe = part.probe
@@ -230,6 +238,7 @@ class Running:
                     os.kill(child.pid, getattr(signal, f"SIG{part.stop}"))
             for part in stopping:
                 self.children.pop(part.name).wait(grace_s=part.stop_s)
+        self._note()
 
 
 def require_programs(parts: Iterable[Workload]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
+from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
+
 from rabta_deploy.homeserver import new_signing_key
 from rabta_deploy.secretfile import keep_secret, password, random_text, write_secret
 from rabta_deploy.site.description import Site
@@ -16,6 +18,8 @@ from rabta_deploy.site.parts import workloads
 from rabta_deploy.synapse_config import pgpass
 
 _KEY_BYTES = 32
+NEXT_KEY = "signing.key.next"
+"""The signing key that is to be rotated to: nothing signs with it yet."""
 
 
 def _key() -> str:
@@ -38,6 +42,12 @@ _MADE: dict[str, Callable[[], str]] = {
     "archive-account-password": password,
     "archive-store-key": _key,
 }
+
+
+def public(text: str) -> tuple[str, str]:
+    """Key id and unpadded base64 of the public half of a signing key file's text."""
+    (key,) = read_signing_keys(text.splitlines())
+    return f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key))
 
 
 def make_secrets(site: Site, layout: Layout) -> list[Path]:
@@ -95,19 +105,21 @@ def _redis_users(layout: Layout) -> None:
 
 
 def _turn_database(site: Site, layout: Layout) -> None:
-    """Coturn's user database with the shared secret, in its own schema."""
-    file = layout.secret("turn.db")
-    if not file.exists():
-        write_secret(file, "")
-    secret = layout.secret("turn").read_text(encoding="utf-8")
-    with closing(sqlite3.connect(file)) as database, database:
+    if not layout.secret("turn.db").exists():
+        write_secret(layout.secret("turn.db"), "")
+    add_turn_secret(site, layout, layout.secret("turn").read_text(encoding="utf-8"))
+
+
+def add_turn_secret(site: Site, layout: Layout, secret: str) -> None:
+    """Have coturn take what `secret` signs, too: its user database, in its own schema."""
+    with closing(sqlite3.connect(layout.secret("turn.db"))) as database, database:
         database.execute(
             "CREATE TABLE IF NOT EXISTS turn_secret"
             " (realm varchar(127), value varchar(256), PRIMARY KEY (realm, value))"
         )
         wanted = (site.server_name, secret)
-        if database.execute("SELECT realm, value FROM turn_secret").fetchall() != [wanted]:
-            database.execute("DELETE FROM turn_secret")
+        # During a rotation there are two.
+        if wanted not in database.execute("SELECT realm, value FROM turn_secret").fetchall():
             database.execute("INSERT INTO turn_secret VALUES (?, ?)", wanted)
 
 

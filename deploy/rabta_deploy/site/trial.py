@@ -130,6 +130,23 @@ def _join(trial: Trial, port: int) -> dict[str, Any]:
     return sites
 
 
+def pin(trial: Trial, key_id: str, key: str, now: datetime) -> None:
+    """The trial network's authority pins one more signing key of a site, beside the others.
+
+    Args:
+        trial: Of the site.
+        key_id: `ed25519:<version>`.
+        key: Public half, unpadded base64.
+        now: Timezone-aware.
+    """
+    file = trial.network / "sites.json"
+    sites = json.loads(file.read_text(encoding="utf-8"))
+    sites[trial.organisation]["server"]["verify_keys"][key_id] = key
+    file.write_text(json.dumps(sites, indent=1) + "\n", encoding="utf-8")
+    ca = CertificateAuthority(trial.network / "ca")
+    _publish(NetworkAuthority(trial.network / "policy"), ca, sites, now)
+
+
 def _publish(
     authority: NetworkAuthority, ca: CertificateAuthority, sites: Mapping[str, Any], now: datetime
 ) -> None:

@@ -89,6 +89,11 @@ PROVOKED: list[tuple[str, Severity, Callable[[Facts], Facts]]] = [
         lambda f: replace(f, verify_key=("ed25519:a_0000", "A" * 43)),
     ),
     (
+        "next-key-not-pinned",
+        Severity.WARNING,
+        lambda f: replace(f, next_key=("ed25519:a_0000", "A" * 43)),
+    ),
+    (
         "pinned-port-differs",
         Severity.ERROR,
         lambda f: with_site(f, federation=f.site.federation.model_copy(update={"port": 1})),  # type: ignore[union-attr]

@@ -1,6 +1,5 @@
 """A trial site on this machine: real PostgreSQL, Redis, nginx, gateway and five workers."""
 
-import base64
 import itertools
 import json
 import shutil
@@ -8,14 +7,10 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import pyrage
 import pytest
 from click.testing import CliRunner
 
@@ -24,74 +19,18 @@ from rabta_deploy.fault import YardError
 from rabta_deploy.jsonhttp import answers, request
 from rabta_deploy.process import Child, until
 from rabta_deploy.records.register import Register
-from rabta_deploy.secretfile import write_secret
 from rabta_deploy.site.backup.archive import BackupError
 from rabta_deploy.site.backup.restoring import restore
 from rabta_deploy.site.backup.taking import take
 from rabta_deploy.site.layout import below
 from rabta_deploy.site.reading import load
 from rabta_deploy.site.running import Running
-from rabta_deploy.site.trial import Trial, make
+from rabta_deploy.site.trial import Trial
 
 # One site for all of them: two at once would look for ports at the same moment.
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("site")]
 
 CLIENT = "/_matrix/client/v3"
-KEY = pyrage.x25519.Identity.generate()
-
-
-@pytest.fixture(scope="module")
-def trial() -> Iterator[Trial]:
-    # Below /tmp itself: user postgres must pass through every directory above.
-    with TemporaryDirectory(prefix="rabta-site-") as name:
-        home = Path(name)
-        home.chmod(0o711)
-        made = Trial(home / "itt", home / "network", "ITT", "itt.gov.test")
-        further = {
-            "eoffice": eoffice(home / "eoffice"),
-            "archive": {"recipients": [str(KEY.to_public())]},
-            "backups": {
-                "directory": str(home / "backups"),
-                "recipients": [str(KEY.to_public())],
-                "keep": 2,
-            },
-        }
-        make(made, lambda: datetime.now(UTC), further)  # noqa: TID251 - certificates hold today
-        yield made
-
-
-def eoffice(home: Path) -> dict[str, str]:
-    """What the bridge is told of an e-Office that is away; it starts without it."""
-    secrets = {"webhook_secret_file", "command_secret_file", "feed_token_file"}
-    for name in secrets:
-        secret = "whsec_" + base64.b64encode(name.encode() * 2).decode()
-        write_secret(home / name, secret if "token" not in name else "the token of a feed")
-    directory = home / "directory.yaml"
-    directory.write_text("persons: {}\n")
-    return {
-        "url": "http://127.0.0.1:9",
-        "directory_file": str(directory),
-        **{name: str(home / name) for name in secrets},
-    }
-
-
-@pytest.fixture(scope="module")
-def site(trial: Trial, missing_part: Callable[[str], None]) -> Iterator[Running]:
-    running = Running(load(trial.file), below(trial.directory))
-    try:
-        running.up()
-    except YardError as fault:
-        if fault.reason != "program-missing":
-            raise
-        missing_part(str(fault))
-    yield running
-    running.down()
-
-
-@pytest.fixture(scope="module")
-def token(site: Running) -> str:
-    site.admin.register("so-admn2", "a long password of hers")
-    return site.admin.log_in("so-admn2", "a long password of hers")
 
 
 def test_a_client_is_answered_by_tls_and_led_there_by_the_server_name(
@@ -248,7 +187,7 @@ def upload_taken(site: Running, token: str, found: list[str]) -> bool:
 
 
 def test_a_site_that_was_destroyed_comes_back_from_its_backup(
-    site: Running, trial: Trial, token: str
+    site: Running, trial: Trial, token: str, backup_key: str
 ) -> None:
     home, layout = trial.directory, site.layout
     url = f"{site.client_url}{CLIENT}"
@@ -277,7 +216,7 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
         now = datetime.now(UTC)  # noqa: TID251 - a backup is taken now
         file = take(site.site, layout, now)
         with pytest.raises(BackupError) as refused:
-            restore(site.site, layout, file, [str(KEY)])
+            restore(site.site, layout, file, [backup_key])
         assert refused.value.reason == "restore-onto-a-site"
         enough.set()
         talking.result()
@@ -288,7 +227,7 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
         shutil.rmtree(home / directory)
     site.site.policy.policy_file.unlink()
 
-    restore(site.site, layout, file, [str(KEY)])
+    restore(site.site, layout, file, [backup_key])
     site.up()
 
     there = request("GET", f"{url}/rooms/{room}/messages?dir=b&limit=500", token=token).body

@@ -71,6 +71,17 @@ def _pinned(facts: Facts) -> Iterator[Finding]:
                 f"the policy pins another signing key than {key_id}, so nobody believes us",
                 "docs/how-to/rotate-a-server-key.md, or put the old key back",
             )
+    if (
+        facts.next_key is not None
+        and server.verify_keys.get(facts.next_key[0]) != facts.next_key[1]
+    ):
+        yield Finding(
+            "next-key-not-pinned",
+            Severity.WARNING,
+            "signing.key.next",
+            f"the policy does not pin {facts.next_key[0]} yet, so the homeserver cannot switch",
+            f'have the network authority pin "{facts.next_key[0]}": {facts.next_key[1]}',
+        )
     if server.address is not None and server.address.port != facts.site.federation.port:
         yield Finding(
             "pinned-port-differs",

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
 
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import workloads
 from rabta_deploy.site.rendering import config_files
-from rabta_deploy.site.secrets_of_site import wanted_secrets
+from rabta_deploy.site.secrets_of_site import NEXT_KEY, public, wanted_secrets
 from rabta_deploy.site.workload import Workload
 from rabta_policy import Authority, Policy, PolicyError, Standing, open_signed
 
@@ -70,6 +69,7 @@ class Facts:
         policy: The signed policy; None when it is not believed.
         policy_reason: Why it is not.
         standing: Whether the policy is in force.
+        next_key: The same of the key that is to be rotated to; None: none is.
         verify_key: Our public signing key, key id and base64; None: not made yet.
         synapse: Installed release; None: none.
         tested: Releases that the guard was tested with.
@@ -89,6 +89,7 @@ class Facts:
     policy_reason: str
     standing: Standing | None
     verify_key: tuple[str, str] | None
+    next_key: tuple[str, str] | None
     synapse: str | None
     tested: tuple[str, ...]
     clock_synchronised: bool
@@ -99,7 +100,7 @@ class Facts:
 def gather(site: Site, layout: Layout, now: datetime, live: LiveFacts | None = None) -> Facts:
     """Look at the site's files and at this machine."""
     parts = workloads(site, layout)
-    policy, reason = _policy(site)
+    policy, reason = policy_of(site)
     synapse, tested = _releases(layout.python)
     rendered = config_files(parts)
     return Facts(
@@ -116,6 +117,7 @@ def gather(site: Site, layout: Layout, now: datetime, live: LiveFacts | None = N
         policy_reason=reason,
         standing=policy.standing(now) if policy else None,
         verify_key=_verify_key(layout.secret("signing.key")),
+        next_key=_verify_key(layout.secret(NEXT_KEY)),
         synapse=synapse,
         tested=tested,
         clock_synchronised=_clock_synchronised(),
@@ -198,7 +200,8 @@ def _weakness(certificate: x509.Certificate) -> str:
     return ""
 
 
-def _policy(site: Site) -> tuple[Policy | None, str]:
+def policy_of(site: Site) -> tuple[Policy | None, str]:
+    """The signed policy, or None and why it is not believed."""
     try:
         authority = Authority.parse(site.policy.authority_file.read_text(encoding="utf-8"))
         return open_signed(site.policy.policy_file.read_bytes(), authority), ""
@@ -212,8 +215,7 @@ def _verify_key(file: Path) -> tuple[str, str] | None:
     text = _text(file)
     if text is None:
         return None
-    (key,) = read_signing_keys(text.splitlines())
-    return f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key))
+    return public(text)
 
 
 # Asked of the interpreter that runs the site, which need not be ours.
