@@ -161,7 +161,8 @@ class Bridge:
             composer=self._composer,
             metrics=self.metrics,
             polls=settings.polls,
-            wake=self._settled_some,
+            wake=self._wake_sending,
+            documents_queued=self._wake_posting,
         )
         scanner = settings.documents.scanner
         self._poster = DocumentPoster(
@@ -236,8 +237,10 @@ class Bridge:
         self._rooms.look_again()
         self._aligning.wake()
 
-    def _settled_some(self) -> None:
+    def _wake_sending(self) -> None:
         self._sending.wake()
+
+    def _wake_posting(self) -> None:
         self._posting.wake()
 
     def stop(self) -> None:
@@ -389,9 +392,10 @@ class Bridge:
         return False
 
     async def _post(self) -> bool:
-        settled = bool(await self._poster.post_due())
-        self._sending.wake()
-        return settled
+        tried = bool(await self._poster.post_due())
+        if tried:
+            self._sending.wake()
+        return tried
 
     async def _file(self) -> bool:
         settled = bool(await self._filer.file_due())

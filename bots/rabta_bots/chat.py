@@ -95,5 +95,8 @@ class Chat(Protocol):
     async def members(self, room_id: str) -> dict[str, str]:
         """User id to membership."""
 
+    def members_known(self, connection: Connection, room_id: str) -> dict[str, str] | None:
+        """The same from the store alone, in the caller's transaction; None where it must ask."""
+
     async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
         """Take an event's content back; gives the redaction's id."""

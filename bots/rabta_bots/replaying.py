@@ -21,7 +21,7 @@ from rabta_bots.rulebook import Rulebook
 from rabta_bots.secrets_of_settings import digest_key, feed_token, trusted_authorities
 from rabta_bots.settings import Settings
 from rabta_bots.store.audit import write_audit
-from rabta_bots.store.events import NEW, digest_of_event
+from rabta_bots.store.events import NEW, known_of
 from rabta_bots.store.opening import in_store, open_store
 from rabta_bots.store.tables import events
 from rabta_contract.event import Event
@@ -147,7 +147,7 @@ def _take_page(
     for event in page:
         if event.source not in terms.sources:
             continue
-        before = digest_of_event(connection, event.source, event.id)
+        before, _ = known_of(connection, event.source, event.id, event.sequence_no)
         missing += before is None
         known += before == digest_of(event, terms)
         differing += before is not None and before != digest_of(event, terms)

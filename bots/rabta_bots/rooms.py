@@ -13,6 +13,7 @@ from rabta_bots.addresses import of_post
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.directory import Directory
+from rabta_bots.fixing import strangers
 from rabta_bots.matrix import MatrixError
 from rabta_bots.names import room_key
 from rabta_bots.officers import holder_now, holders_now
@@ -145,10 +146,9 @@ class PostRooms:
         Raises:
             MatrixError: The homeserver did not do it.
         """
-        for user_id, membership in (await self._chat.members(room_id)).items():
-            stays = user_id in {self._chat.user_id, holder}
-            if membership in {"join", "invite", "knock"} and not stays:
-                await self._chat.kick(room_id, user_id, why)
+        members = await self._chat.members(room_id)
+        for user_id in strangers(members, {self._chat.user_id, holder}):
+            await self._chat.kick(room_id, user_id, why)
 
     async def _let_in(self, room: PostRoom, holder: str | None) -> None:
         """Out with everybody else first, then in with the holder, then note it."""

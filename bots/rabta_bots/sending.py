@@ -2,18 +2,17 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row
 
-from rabta_bots.addressed import compose_addressed, may_be_told, note_sent
+from rabta_bots.addressed import note_sent
 from rabta_bots.chat import Chat
 from rabta_bots.clock import Clock
 from rabta_bots.composing import Composed, Composer, TakenBack
-from rabta_bots.digesting import compose_digest
+from rabta_bots.fixing import Due, Judged, Message, composed, fix, take_due
 from rabta_bots.matrix import MatrixError
 from rabta_bots.metrics import Metrics
 from rabta_bots.names import transaction_id
@@ -48,6 +47,7 @@ class Sender:
         composer: Gives a composer as of now.
         polls: Whether a poll follows a card that can be decided.
         wake: Asks for another `send_due`, because places are free again.
+        documents_queued: Called when documents wait behind a card that was shown.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Sender:
         metrics: Metrics,
         polls: bool,
         wake: Callable[[], None],
+        documents_queued: Callable[[], None],
     ) -> None:
         self._chat = chat
         self._engine = engine
@@ -72,8 +73,10 @@ class Sender:
         self._metrics = metrics
         self._polls = polls
         self._wake = wake
+        self._documents_queued = documents_queued
         self._under_way: dict[int, asyncio.Task[bool]] = {}
         self._broken: BaseException | None = None
+        self._refilling: asyncio.TimerHandle | None = None
 
     async def send_due(self) -> None:
         """Begin with every row that is due and has a place, and come back when some are settled.
@@ -86,97 +89,81 @@ class Sender:
         if self._broken is not None:
             error, self._broken = self._broken, None
             raise error
-        now, taken = self._clock(), tuple(self._under_way)
+        taken = tuple(self._under_way)
         free = PLACES - len(taken)
         if not free:
             return
+        composer = self._composer()
         rows = await in_store(
-            self._engine, lambda connection: outbox.due(connection, now, free, taken)
+            self._engine,
+            lambda connection: take_due(connection, composer, self._chat, limit=free, taken=taken),
         )
-        for row in rows:
-            task = asyncio.create_task(self._send(row))
-            self._under_way[row.row] = task
-            task.add_done_callback(functools.partial(self._settled, row.row))
+        for due in rows:
+            task = asyncio.create_task(self._send(due))
+            self._under_way[due.row.row] = task
+            task.add_done_callback(functools.partial(self._settled, due.row.row))
 
     def _settled(self, row: int, task: asyncio.Task[bool]) -> None:
         del self._under_way[row]
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken = error
-        if len(self._under_way) <= PLACES // 2:
-            self._wake()
-        else:
+        if self._refilling is None:
             # Others are about to be settled: one look at the outbox serves them all.
-            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._wake)
+            self._refilling = asyncio.get_running_loop().call_later(REFILL_SECONDS, self._refill)
+
+    def _refill(self) -> None:
+        self._refilling = None
+        self._wake()
 
     async def finish(self) -> None:
         """Wait until nothing is under way."""
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def _send(self, row: Row[Any]) -> bool:
-        composed: Composed | None = None
+    async def _send(self, due: Due) -> bool:
+        row, message = due.row, due.message
         try:
-            if row.txn_id is None:
-                if row.part == "report":
-                    await self._look_who_read(row.draft["number"])
-                composer = self._composer()
-                judged = await in_store(
-                    self._engine, lambda connection: _composed(composer, connection, row)
-                )
+            if message is None:
+                judged = due.judged or await self._judge(row)
                 if isinstance(judged, TakenBack):
                     await self._take_back(row, judged)
                     return True
                 if not isinstance(judged, Composed):
                     return await self._settle(row, judged)
-                composed = judged
-                fixed = await self._fix(row, composed)
-                if fixed is None:
+                message = await self._fix(row, judged)
+                if message is None:
                     await self._settle(row, Again(self._clock(), "grade-raised"))
                     return False
-                room_id, event_type, content, txn_id = fixed
-            else:
-                room_id, event_type = row.room_id, row.event_type
-                content, txn_id = row.content, row.txn_id
             message_id = await self._chat.send(
-                room_id, content, txn_id=txn_id, event_type=event_type
+                message.room_id,
+                message.content,
+                txn_id=message.txn_id,
+                event_type=message.event_type,
             )
         except MatrixError as error:
             return await self._settle(row, after_matrix_error(error, row.attempts, self._clock()))
-        await self._sent(row, room_id, message_id, content)
+        await self._sent(row, message, message_id)
         return True
 
-    async def _fix(
-        self, row: Row[Any], composed: Composed
-    ) -> tuple[str, str, Mapping[str, Any], str] | None:
-        """Keep what is sent, the same at every repeat; None when its paper's grade was raised."""
-        room_id = composed.room_id
-        reader = composed.reader.user_id if composed.reader else ""
-        if composed.address is not None:
-            room_id = await self._shared_rooms.room_for(composed.address)
-        elif room_id is None and composed.post_room is not None:
-            room_id = await self._rooms.room_for(*composed.post_room, reader)
+    async def _judge(self, row: Row[Any]) -> Judged:
+        if row.part == "report":
+            await self._look_who_read(row.draft["number"])
+        composer = self._composer()
+        return await in_store(self._engine, lambda connection: composed(composer, connection, row))
+
+    async def _fix(self, row: Row[Any], made: Composed) -> Message | None:
+        """Fix a message once its room is there and its reader alone is in it; see `fix`."""
+        room_id = made.room_id
+        reader = made.reader.user_id if made.reader else ""
+        if made.address is not None:
+            room_id = await self._shared_rooms.room_for(made.address)
+        elif room_id is None and made.post_room is not None:
+            room_id = await self._rooms.room_for(*made.post_room, reader)
         if room_id is None:
             raise MatrixError("no-such-room", row.part, permanent=True)
         if reader:
             await self._rooms.keep_to(room_id, reader, "Cards here are for the holder of the post")
-        txn_id = composed.txn_id(room_id)
-        content = composed.content
-
-        def fix(connection: Connection) -> bool:
-            if not _still_fits(connection, row, composed):
-                return False
-            outbox.fix_content(
-                connection,
-                row.row,
-                room_id=room_id,
-                event_type=composed.event_type,
-                content=content,
-                txn_id=txn_id,
-            )
-            return True
-
-        if not await in_store(self._engine, fix):
-            return None
-        return room_id, composed.event_type, content, txn_id
+        found: str = room_id
+        return await in_store(self._engine, lambda connection: fix(connection, row, made, found))
 
     async def _look_who_read(self, number: int) -> None:
         """Ask the homeserver who has read an announcement; it may not know, or not say."""
@@ -215,20 +202,19 @@ class Sender:
         await in_store(self._engine, note)
         self._metrics.messages.labels(part=row.part, result="sent").inc()
 
-    async def _sent(
-        self, row: Row[Any], room_id: str, message_id: str, content: Mapping[str, Any]
-    ) -> None:
-        now = self._clock()
+    async def _sent(self, row: Row[Any], message: Message, message_id: str) -> None:
+        now, room_id = self._clock(), message.room_id
         # The content names its reader, also when it was fixed before a restart.
-        mentioned = content.get("m.mentions", {}).get("user_ids", [])
+        mentioned = message.content.get("m.mentions", {}).get("user_ids", [])
 
-        def note(connection: Connection) -> datetime | None:
+        def note(connection: Connection) -> int:
+            documents = 0
             outbox.mark_sent(connection, row.row, message_id)
             if row.address is not None:
                 note_sent(connection, row, room_id, message_id)
             if row.part == "issue" and mentioned:
                 note_issued(connection, row.card_id, mentioned[0], room_id, message_id)
-                enqueue_documents(connection, row, now)
+                documents = enqueue_documents(connection, row, now)
                 if self._polls:
                     outbox.enqueue_card(
                         connection,
@@ -248,12 +234,12 @@ class Sender:
                 )
             elif row.part in {"poll", "line"}:
                 note_message(connection, row.card_id, room_id, message_id)
-            made: datetime | None = row.made_at if row.part == "issue" else None
-            return made
+            return documents
 
-        made_at = await in_store(self._engine, note)
-        if made_at is not None:
-            self._metrics.delay.observe((now - made_at).total_seconds())
+        if await in_store(self._engine, note):
+            self._documents_queued()
+        if row.part == "issue":
+            self._metrics.delay.observe((now - row.made_at).total_seconds())
         self._metrics.messages.labels(part=row.part, result="sent").inc()
 
     async def _settle(self, row: Row[Any], decision: Again | Permanent) -> bool:
@@ -296,23 +282,3 @@ class Sender:
             card=row.card_id,
         )
         return not again
-
-
-def _composed(
-    composer: Composer, connection: Connection, row: Row[Any]
-) -> Composed | TakenBack | Again | Permanent:
-    if row.address is not None:
-        return compose_addressed(composer, connection, row)
-    if row.about_post is not None:
-        return compose_digest(composer, connection, row)
-    return composer.compose(connection, row)
-
-
-def _still_fits(connection: Connection, row: Row[Any], composed: Composed) -> bool:
-    """Whether the grade of what is told is what it was when it was composed."""
-    if row.address is not None:
-        return may_be_told(connection, row)
-    if row.about_post is not None:
-        return True
-    card = card_by_id(connection, row.card_id)
-    return card is not None and card.grade == composed.grade

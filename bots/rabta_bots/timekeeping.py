@@ -20,10 +20,11 @@ from rabta_bots.store.deadlines import (
     LIMIT,
     OVER,
     RUNNING,
+    change_deadline,
     deadline_of,
     deadlines_to_look_at,
     end_deadlines,
-    write_deadline,
+    set_deadline,
 )
 from rabta_bots.store.events import event_by_row, store_own_event
 from rabta_bots.store.posts import superiors
@@ -101,7 +102,7 @@ class Timekeeper:
         before = deadline_of(connection, row.paper, told.kind)
         same = before is not None and before.state == RUNNING and before.due == told.due
         if before is not None and same and _rank(before.told) >= _rank(level):
-            write_deadline(connection, row.paper, told.kind, origin=EOFFICE)
+            change_deadline(connection, row.paper, told.kind, origin=EOFFICE)
             return
         at = None if level is DeadlineLevel.GREEN else now
         began = before.begins if before is not None and same else event.time
@@ -121,7 +122,7 @@ class Timekeeper:
     def _write(
         self, connection: Connection, row: Row[Any], kind: str, origin: str, running: Running
     ) -> None:
-        write_deadline(
+        set_deadline(
             connection,
             row.paper,
             kind,
@@ -149,12 +150,12 @@ class Timekeeper:
                 # The calendar has changed, or nothing of the paper is kept any more.
                 later = look_at(running, self.days, self.again) if stored.event else None
                 state = RUNNING if stored.event else OVER
-                write_deadline(connection, row.paper, row.kind, look_at=later, state=state)
+                change_deadline(connection, row.paper, row.kind, look_at=later, state=state)
                 continue
             told = self._tell(connection, row, stored, signal, now)
             spoken += [] if told is None else [told]
             after = Running(row.begins, row.due, signal.level, now, signal.reminder)
-            write_deadline(
+            change_deadline(
                 connection,
                 row.paper,
                 row.kind,

@@ -205,6 +205,9 @@ class Recorder:
     async def members(self, room_id: str) -> dict[str, str]:
         return dict(self.rooms[room_id])
 
+    def members_known(self, connection: Connection, room_id: str) -> dict[str, str] | None:
+        return dict(self.rooms[room_id]) if room_id in self.rooms else None
+
     async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
         if self.failures:
             raise self.failures.pop(0)

@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,10 +18,9 @@ from rabta_bots.store.events import (
     close_contiguous,
     closed_mark,
     closed_mark_name,
-    digest_of_event,
     digest_of_webhook,
+    known_of,
     remember_webhook,
-    sequence_taken,
     store_event,
     waiting_count,
 )
@@ -94,17 +94,19 @@ def accept_push(connection: Connection, delivery: Delivery, terms: Terms, now: d
         raise RefusedError(ID_REUSED, "this webhook-id came before with another body")
     if before is not None:
         return Stored(0)
-    fresh = [event for event in events if _is_new(connection, event, terms)]
+    fresh = [one for event in events if (one := _new(connection, event, terms)) is not None]
     if fresh and waiting_count(connection) >= terms.max_waiting:
         raise RefusedError(EventReason.BUSY, "too many events wait to be delivered")
-    _know_all_posts(connection, fresh)
-    for event in fresh:
-        _check_sequence(
-            connection, event, closed=closed_mark(connection, event.source, terms.start_after)
-        )
-        _store(connection, event, delivery.via, terms, now)
-    for source in {event.source for event in fresh}:
-        close_contiguous(connection, source, terms.start_after)
+    _know_all_posts(connection, [one.event for one in fresh])
+    closed = {
+        source: closed_mark(connection, source, terms.start_after)
+        for source in {one.event.source for one in fresh}
+    }
+    for number, one in enumerate(fresh):
+        _check_sequence(one, fresh[:number], closed=closed[one.event.source])
+        _store(connection, one, delivery.via, terms, now)
+    for source, mark in closed.items():
+        close_contiguous(connection, source, mark)
     remember_webhook(connection, webhook_id, digest, now)
     return Stored(len(fresh))
 
@@ -120,9 +122,10 @@ def accept_feed(
     added = 0
     for event in events:
         try:
-            if not _is_new(connection, event, terms):
+            fresh = _new(connection, event, terms)
+            if fresh is None:
                 continue
-            _check_sequence(connection, event, closed=0)
+            _check_sequence(fresh, (), closed=0)
         except RefusedError as refused:
             write_audit(
                 connection,
@@ -134,7 +137,7 @@ def accept_feed(
                 detail="feed",
             )
             continue
-        _store(connection, event, "feed", terms, now)
+        _store(connection, fresh, "feed", terms, now)
         added += 1
     for source in {event.source for event in events} & terms.sources:
         last = max(event.sequence_no for event in events if event.source == source)
@@ -149,15 +152,31 @@ def unknown_posts(connection: Connection, events: Sequence[Event]) -> set[str]:
     return wanted - named - set(known_posts(connection, wanted))
 
 
-def _is_new(connection: Connection, event: Event, terms: Terms) -> bool:
+class _New(NamedTuple):
+    """An event that is not stored yet.
+
+    Args:
+        event: As it came.
+        digest: By which it will be known.
+        taken: Whether another event stored before holds its sequence number.
+    """
+
+    event: Event
+    digest: str
+    taken: bool
+
+
+def _new(connection: Connection, event: Event, terms: Terms) -> _New | None:
+    """The event with what the store says of it; None when it came before."""
     if event.source not in terms.sources:
         raise RefusedError(EventReason.UNKNOWN_SOURCE, "this bridge does not serve the source")
-    before = digest_of_event(connection, event.source, event.id)
+    digest = digest_of(event, terms)
+    before, taken = known_of(connection, event.source, event.id, event.sequence_no)
     if before is None:
-        return True
-    if before != digest_of(event, terms):
+        return _New(event, digest, taken)
+    if before != digest:
         raise RefusedError(ID_REUSED, "this event id came before with another content")
-    return False
+    return None
 
 
 def _know_all_posts(connection: Connection, events: Sequence[Event]) -> None:
@@ -165,15 +184,22 @@ def _know_all_posts(connection: Connection, events: Sequence[Event]) -> None:
         raise RefusedError(EventReason.UNKNOWN_POST, "no charge event has named an addressed post")
 
 
-def _check_sequence(connection: Connection, event: Event, *, closed: int) -> None:
-    number = event.sequence_no
-    if number <= closed or sequence_taken(connection, event.source, number):
+def _check_sequence(new: _New, beside: Sequence[_New], *, closed: int) -> None:
+    """Refuse a number that is closed, or held by another event, stored or of the same delivery."""
+    number = new.event.sequence_no
+    same = (new.event.source, number)
+    if (
+        number <= closed
+        or new.taken
+        or any((other.event.source, other.event.sequence_no) == same for other in beside)
+    ):
         raise RefusedError(
             EventReason.CLOSED_SEQUENCE, f"sequence {number} is taken or closed (at {closed})"
         )
 
 
-def _store(connection: Connection, event: Event, via: str, terms: Terms, now: datetime) -> None:
+def _store(connection: Connection, new: _New, via: str, terms: Terms, now: datetime) -> None:
+    event = new.event
     grade = event.data.classification
     charge = event.data.charge
     document = stored_form(event, allowance(terms.policy, grade))
@@ -187,7 +213,7 @@ def _store(connection: Connection, event: Event, via: str, terms: Terms, now: da
             sequence=event.sequence_no,
             type=event.type,
             grade=grade.value,
-            digest=digest_of(event, terms),
+            digest=new.digest,
             addressees=addressees(event),
             document=document,
             file_id=event.file_id if "id" in document else None,

@@ -51,7 +51,7 @@ class MatrixClient:
     """One device of one account, with its crypto state in the bridge's own database.
 
     Every coroutine raises `MatrixError` and returns only when the thing is done. All methods belong
-    to the event loop's thread; only `done` with the caller's connection may run in another.
+    to the event loop's thread; those that are given a connection may run in another.
 
     Args:
         settings: The account.
@@ -332,6 +332,15 @@ class MatrixClient:
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership (`join`, `invite`, `leave`, `ban`, `knock`)."""
         return await self._started.rooms.members(room_id)
+
+    def members_known(self, connection: Connection, room_id: str) -> dict[str, str] | None:
+        """Give the same from the store alone, in any thread; None where the server must be asked.
+
+        Args:
+            connection: The caller's, on the bridge's engine.
+            room_id: The room.
+        """
+        return roomstate.members_known(connection, room_id)
 
     async def redact(self, room_id: str, event_id: str, txn_id: str, reason: str) -> str:
         """Redact an event and return the redaction's event id."""

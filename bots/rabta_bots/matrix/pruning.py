@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import Connection, delete, select
 
 from rabta_bots.matrix import inbox, tables
-from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.store import CryptoStore, milliseconds
+from rabta_bots.rows import put
 
 SENT = timedelta(hours=48)
 """Synapse remembers transaction ids for 24 hours; ours are kept for twice that."""

@@ -21,11 +21,11 @@ from rabta_bots.matrix.grammar import (
     objects,
 )
 from rabta_bots.matrix.machine import Decrypted, Unreadable
-from rabta_bots.matrix.rows import put, put_new
 from rabta_bots.matrix.sending import note_sent
 from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.store import milliseconds
 from rabta_bots.matrix.trust import Trust
+from rabta_bots.rows import put, put_new
 
 _log = structlog.get_logger(__name__)
 

@@ -138,8 +138,9 @@ class Rooms:
     async def members(self, room_id: str) -> dict[str, str]:
         """Give user id -> membership, asking the server for rooms not known yet."""
         with self._store.transaction() as connection:
-            if roomstate.is_known(connection, room_id):
-                return roomstate.members(connection, room_id)
+            known = roomstate.members_known(connection, room_id)
+        if known is not None:
+            return known
         await self._learn(room_id)
         with self._store.transaction() as connection:
             return roomstate.members(connection, room_id)

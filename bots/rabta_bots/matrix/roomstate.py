@@ -14,7 +14,7 @@ from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_user_id, mapping
 from rabta_bots.matrix.machine import MEGOLM
-from rabta_bots.matrix.rows import put, put_new
+from rabta_bots.rows import put, put_new
 
 ROOM_KEY = "org.rabta.room.key"
 """What a room of ours was made for: found again when its making was not remembered."""
@@ -31,6 +31,15 @@ _TEN_YEARS_MS = 315_360_000_000
 # Asked before every message, so they are built once.
 _ROOM = select(tables.room).where(tables.room.c.room_id == bindparam("room"))
 _MEMBERS = select(tables.member).where(tables.member.c.room_id == bindparam("room"))
+_MEMBERS_KNOWN = (
+    select(tables.member.c.user_id, tables.member.c.membership)
+    .join(tables.room, tables.room.c.room_id == tables.member.c.room_id)
+    .where(
+        tables.member.c.room_id == bindparam("room"),
+        tables.room.c.joined,
+        tables.room.c.members_known,
+    )
+)
 _READERS = (
     select(tables.member.c.user_id)
     .join(tables.room, tables.room.c.room_id == tables.member.c.room_id)
@@ -58,6 +67,9 @@ class Encryption(NamedTuple):
 
 def take_state(connection: Connection, room_id: str, events: Iterable[Mapping[str, Any]]) -> None:
     """Take in state events of one room, in their order."""
+    events = list(events)
+    if not events:
+        return
     put_new(connection, tables.room, {"room_id": room_id, "joined": True, "members_known": False})
     members: dict[str, str] = {}
     for event in events:
@@ -161,6 +173,13 @@ def encryption(connection: Connection, room_id: str) -> Encryption | None:
 def readers(connection: Connection, room_id: str) -> list[str]:
     """Give the members who get room keys: joined, and invited where invitees may read."""
     return list(connection.execute(_READERS, {"room": room_id}).scalars())
+
+
+def members_known(connection: Connection, room_id: str) -> dict[str, str] | None:
+    """Give user id -> membership; None when we do not know the whole state of the room."""
+    rows = connection.execute(_MEMBERS_KNOWN, {"room": room_id}).all()
+    # We are in every room that we know, so there is at least one row.
+    return {row.user_id: row.membership for row in rows} if rows else None
 
 
 def members(connection: Connection, room_id: str) -> dict[str, str]:

@@ -21,11 +21,11 @@ from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.owing import RoomKey
 from rabta_bots.matrix.plan import Plan
 from rabta_bots.matrix.received import SenderTrust
-from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sessions import Device, WritingSession
 from rabta_bots.matrix.state import CryptoState
 from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import Wire
+from rabta_bots.rows import put
 
 _BATCH = 25
 """Devices per transaction: some 20 ms of work, then the event loop has its turn."""

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, Row, bindparam, delete, select, tuple
 
 from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
-from rabta_bots.matrix.rows import put
 from rabta_bots.matrix.sealing import Seal
 from rabta_bots.matrix.sessions import Account, Device, RoomSession, WritingSession
+from rabta_bots.rows import put
 
 _WRITING = select(tables.outbound_session).where(
     tables.outbound_session.c.room_id == bindparam("room")

@@ -17,12 +17,12 @@ from rabta_bots.matrix import tables
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_device_id, is_key, is_user_id, mapping
 from rabta_bots.matrix.received import SenderTrust
-from rabta_bots.matrix.rows import put, put_new
 from rabta_bots.matrix.sessions import Device
 from rabta_bots.matrix.signing import signed_by
 from rabta_bots.matrix.state import CryptoState, Identity
 from rabta_bots.matrix.store import milliseconds
 from rabta_bots.matrix.wire import Wire
+from rabta_bots.rows import put, put_new
 
 _REMOTE_PATIENCE = timedelta(seconds=10)
 _QUESTION = 250

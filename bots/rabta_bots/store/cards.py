@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
+from rabta_bots.rows import put_new
 from rabta_bots.store.outbox import enqueue_card
 from rabta_bots.store.tables import card_messages, cards, events
 
@@ -32,20 +33,19 @@ def make_card(
     expires_at: datetime,
 ) -> int:
     """Make the card and queue its first message, in one transaction; gives the card's number."""
-    result = connection.execute(
-        cards.insert().values(
-            event_row=event_row,
-            post_id=post_id,
-            kind=kind,
-            room_class=room_class,
-            stream=stream,
-            file_id=file_id,
-            movement_no=movement_no,
-            state=OPEN,
-            made_at=now,
-            expires_at=expires_at,
-        )
-    )
+    row = {
+        "event_row": event_row,
+        "post_id": post_id,
+        "kind": kind,
+        "room_class": room_class,
+        "stream": stream,
+        "file_id": file_id,
+        "movement_no": movement_no,
+        "state": OPEN,
+        "made_at": now,
+        "expires_at": expires_at,
+    }
+    result = connection.execute(cards.insert(), row)
     card_id = int(result.inserted_primary_key[0])  # type: ignore[index]  # one row, one key
     enqueue_card(connection, card_id, stream, part="issue", key=f"issue|{card_id}|0", now=now)
     return card_id
@@ -53,8 +53,7 @@ def make_card(
 
 def posts_with_card(connection: Connection, event_row: int) -> Sequence[str]:
     """The posts that have a card of the event."""
-    query = select(cards.c.post_id).where(cards.c.event_row == event_row)
-    return connection.execute(query.order_by(cards.c.card_id)).scalars().all()
+    return connection.execute(_POSTS, {"event": event_row}).scalars().all()
 
 
 def card_by_id(connection: Connection, card_id: int) -> Row[Any] | None:
@@ -87,11 +86,7 @@ def live_cards(
     connection: Connection, stream: str, states: Sequence[str] = LIVE
 ) -> Sequence[Row[Any]]:
     """The cards of a paper, of every kind, that are open or being decided, oldest first."""
-    return connection.execute(
-        _with_event()
-        .where(cards.c.stream == stream, cards.c.state.in_(list(states)))
-        .order_by(cards.c.card_id)
-    ).all()
+    return connection.execute(_live(), {"of": stream, "states": list(states)}).all()
 
 
 def holding_cards(connection: Connection, stream: str) -> Sequence[Row[Any]]:
@@ -221,20 +216,15 @@ def note_issued(
     connection: Connection, card_id: int, user_id: str, room_id: str, message_id: str
 ) -> None:
     """Note to whom and as which message the card was shown."""
-    connection.execute(
-        update(cards)
-        .where(cards.c.card_id == card_id)
-        .values(issued_to=user_id, room_id=room_id, message_id=message_id)
-    )
+    shown = {"card": card_id, "reader": user_id, "room": room_id, "message": message_id}
+    connection.execute(_ISSUED, shown)
     note_message(connection, card_id, room_id, message_id)
 
 
 def note_message(connection: Connection, card_id: int, room_id: str, message_id: str) -> None:
     """Note a message that stands for the card, so that a reply to it names the card."""
-    if connection.execute(_MESSAGE, {"message": message_id}).first() is None:
-        connection.execute(
-            card_messages.insert().values(message_id=message_id, card_id=card_id, room_id=room_id)
-        )
+    row = {"message_id": message_id, "card_id": card_id, "room_id": room_id}
+    put_new(connection, card_messages, row)
 
 
 def reclassify_card(connection: Connection, card_id: int, **values: Any) -> None:
@@ -275,13 +265,34 @@ def hand_over(connection: Connection, post_id: str, holder: str | None, now: dat
     return moved
 
 
-_MESSAGE = select(card_messages.c.card_id).where(card_messages.c.message_id == bindparam("message"))
+# Asked for every event and every message, so they are built once.
+_POSTS = (
+    select(cards.c.post_id).where(cards.c.event_row == bindparam("event")).order_by(cards.c.card_id)
+)
+_ISSUED = (
+    update(cards)
+    .where(cards.c.card_id == bindparam("card"))
+    .values(
+        issued_to=bindparam("reader"), room_id=bindparam("room"), message_id=bindparam("message")
+    )
+)
 
 
 @cache
 def _card() -> Any:
-    """Asked before every message, so it is built once."""
     return _with_event().where(cards.c.card_id == bindparam("card"))
+
+
+@cache
+def _live() -> Any:
+    return (
+        _with_event()
+        .where(
+            cards.c.stream == bindparam("of"),
+            cards.c.state.in_(bindparam("states", expanding=True)),
+        )
+        .order_by(cards.c.card_id)
+    )
 
 
 def _with_event() -> Any:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from rabta_bots.rows import put
 from rabta_bots.store.tables import deadlines
 
 EOFFICE = "eoffice"
@@ -13,23 +14,25 @@ LIMIT = "limit"
 RUNNING = "running"
 OVER = "over"
 
+_DEADLINE = select(deadlines).where(
+    deadlines.c.paper == bindparam("of"), deadlines.c.kind == bindparam("which")
+)
+
 
 def deadline_of(connection: Connection, paper: str, kind: str) -> Row[Any] | None:
     """The paper's deadline of the kind, running or over."""
-    return connection.execute(
-        select(deadlines).where(deadlines.c.paper == paper, deadlines.c.kind == kind)
-    ).first()
+    return connection.execute(_DEADLINE, {"of": paper, "which": kind}).first()
 
 
-def write_deadline(connection: Connection, paper: str, kind: str, **values: Any) -> None:
-    """Set the paper's deadline of the kind, or write what has changed of it."""
-    changed = connection.execute(
-        update(deadlines)
-        .where(deadlines.c.paper == paper, deadlines.c.kind == kind)
-        .values(**values)
-    )
-    if not changed.rowcount:
-        connection.execute(deadlines.insert().values(paper=paper, kind=kind, **values))
+def set_deadline(connection: Connection, paper: str, kind: str, **values: Any) -> None:
+    """Set the paper's deadline of the kind: every column of it."""
+    put(connection, deadlines, [{"paper": paper, "kind": kind, **values}], by=("paper", "kind"))
+
+
+def change_deadline(connection: Connection, paper: str, kind: str, **values: Any) -> None:
+    """Write what has changed of the paper's deadline of the kind."""
+    mine = deadlines.c.paper == paper, deadlines.c.kind == kind
+    connection.execute(update(deadlines).where(*mine).values(**values))
 
 
 def end_deadlines(

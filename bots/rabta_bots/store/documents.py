@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
 
 from rabta_bots.store.outbox import PENDING, SENT, enqueue_card
 from rabta_bots.store.tables import cards, document_notes, events, outbox
@@ -18,6 +18,13 @@ DOCUMENT = "document"
 
 # More of one event stay in e-Office; a room is no archive.
 MOST = 20
+
+
+_EVENT = (
+    select(events.c.event)
+    .join(cards, cards.c.event_row == events.c.row)
+    .where(cards.c.card_id == bindparam("card"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,7 @@ def enqueue_documents(connection: Connection, issue: Row[Any], now: datetime) ->
         issue: The outbox row that showed it.
         now: When.
     """
-    event = connection.execute(
-        select(events.c.event)
-        .join(cards, cards.c.event_row == events.c.row)
-        .where(cards.c.card_id == issue.card_id)
-    ).scalar_one()
+    event = connection.execute(_EVENT, {"card": issue.card_id}).scalar_one()
     count = min(len(event.get("data", {}).get("documents") or ()), MOST)
     for number in range(count):
         enqueue_card(

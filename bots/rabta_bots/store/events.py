@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, or_, select, update
 
 from rabta_bots.store.marks import mark, raise_mark
 from rabta_bots.store.tables import events, outbox, webhooks
@@ -18,6 +18,31 @@ UNBRIDGED = "unbridged"
 
 # How the bridge's own events came.
 OWN = "clock"
+
+# Asked of every event, so they are built once.
+_DIGEST_OF_WEBHOOK = select(webhooks.c.digest).where(webhooks.c.webhook_id == bindparam("webhook"))
+_SOURCE: BindParameter[str] = bindparam("of")
+_LIKE = select(events.c.event_id, events.c.sequence, events.c.digest).where(
+    events.c.source == _SOURCE,
+    or_(events.c.event_id == bindparam("id"), events.c.sequence == bindparam("number")),
+)
+_AFTER = (
+    select(events.c.sequence)
+    .where(events.c.source == _SOURCE, events.c.sequence > bindparam("closed"))
+    .order_by(events.c.sequence)
+)
+_NEXT_NEW = (
+    select(events)
+    .where(events.c.source == _SOURCE, events.c.state == NEW)
+    .order_by(events.c.sequence)
+    .limit(bindparam("most"))
+)
+_BY_ROW = select(events).where(events.c.row == bindparam("this"))
+_SET_STATE = update(events).where(events.c.row == bindparam("this")).values(state=bindparam("to"))
+_WAITING = select(
+    select(func.count()).select_from(events).where(events.c.state == NEW).scalar_subquery()
+    + select(func.count()).select_from(outbox).where(outbox.c.state == "pending").scalar_subquery()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +83,28 @@ def pass_gap(connection: Connection, source: str, sequence: int) -> None:
 
 def digest_of_webhook(connection: Connection, webhook_id: str) -> str | None:
     """The digest of the delivery that came under this id, if one did."""
-    return connection.execute(
-        select(webhooks.c.digest).where(webhooks.c.webhook_id == webhook_id)
-    ).scalar()
+    return connection.execute(_DIGEST_OF_WEBHOOK, {"webhook": webhook_id}).scalar()
 
 
 def remember_webhook(connection: Connection, webhook_id: str, digest: str, now: datetime) -> None:
     """Note a delivery that is being answered."""
-    connection.execute(
-        webhooks.insert().values(webhook_id=webhook_id, digest=digest, received_at=now)
-    )
+    row = {"webhook_id": webhook_id, "digest": digest, "received_at": now}
+    connection.execute(webhooks.insert(), row)
 
 
-def digest_of_event(connection: Connection, source: str, event_id: str) -> str | None:
-    """The digest of the event that came under this source and id, if one did."""
-    return connection.execute(
-        select(events.c.digest).where(events.c.source == source, events.c.event_id == event_id)
-    ).scalar()
+def known_of(
+    connection: Connection, source: str, event_id: str, sequence: int
+) -> tuple[str | None, bool]:
+    """What is known of an event that comes.
 
-
-def sequence_taken(connection: Connection, source: str, sequence: int) -> bool:
-    """Whether an event holds this sequence number already."""
-    found = connection.execute(
-        select(events.c.row).where(events.c.source == source, events.c.sequence == sequence)
-    ).scalar()
-    return found is not None
+    Returns:
+        The digest of the event that came under this source and id, if one did; and whether an
+        event of the source holds the sequence number already.
+    """
+    asked = {"of": source, "id": event_id, "number": sequence}
+    found = connection.execute(_LIKE, asked).all()
+    digest = next((row.digest for row in found if row.event_id == event_id), None)
+    return digest, any(row.sequence == sequence for row in found)
 
 
 def store_event(connection: Connection, event: StoredEvent, via: str, now: datetime) -> None:
@@ -94,23 +116,22 @@ def store_event(connection: Connection, event: StoredEvent, via: str, now: datet
         now: When it came.
         via: `push`, `feed` or `drop`.
     """
-    connection.execute(
-        events.insert().values(
-            source=event.source,
-            event_id=event.event_id,
-            sequence=event.sequence,
-            type=event.type,
-            grade=event.grade,
-            digest=event.digest,
-            addressees=list(event.addressees),
-            event=event.document,
-            about_file=event.file_id,
-            paper=event.paper,
-            via=via,
-            state=NEW,
-            received_at=now,
-        )
-    )
+    row = {
+        "source": event.source,
+        "event_id": event.event_id,
+        "sequence": event.sequence,
+        "type": event.type,
+        "grade": event.grade,
+        "digest": event.digest,
+        "addressees": list(event.addressees),
+        "event": event.document,
+        "about_file": event.file_id,
+        "paper": event.paper,
+        "via": via,
+        "state": NEW,
+        "received_at": now,
+    }
+    connection.execute(events.insert(), row)
 
 
 def store_own_event(
@@ -151,16 +172,10 @@ def store_own_event(
     return int(result.inserted_primary_key[0])  # type: ignore[index]  # one row, one key
 
 
-def close_contiguous(connection: Connection, source: str, start_after: int) -> int:
-    """Raise the closed mark over every sequence number that has come without a gap."""
-    closed = closed_mark(connection, source, start_after)
+def close_contiguous(connection: Connection, source: str, closed: int) -> int:
+    """Raise the closed mark from `closed` over every number that has come without a gap."""
     reached = closed
-    rows = connection.execute(
-        select(events.c.sequence)
-        .where(events.c.source == source, events.c.sequence > closed)
-        .order_by(events.c.sequence)
-    )
-    for row in rows:
+    for row in connection.execute(_AFTER, {"of": source, "closed": closed}):
         if row.sequence != reached + 1:
             break
         reached = row.sequence
@@ -171,31 +186,22 @@ def close_contiguous(connection: Connection, source: str, start_after: int) -> i
 
 def next_new(connection: Connection, source: str, limit: int) -> Sequence[Row[Any]]:
     """The unplanned events of the source with the lowest sequence numbers, in order."""
-    return connection.execute(
-        select(events)
-        .where(events.c.source == source, events.c.state == NEW)
-        .order_by(events.c.sequence)
-        .limit(limit)
-    ).all()
+    return connection.execute(_NEXT_NEW, {"of": source, "most": limit}).all()
 
 
 def event_by_row(connection: Connection, row: int) -> Row[Any]:
     """A stored event."""
-    return connection.execute(select(events).where(events.c.row == row)).one()
+    return connection.execute(_BY_ROW, {"this": row}).one()
 
 
 def set_event_state(connection: Connection, row: int, state: str) -> None:
     """Note what became of an event."""
-    connection.execute(update(events).where(events.c.row == row).values(state=state))
+    connection.execute(_SET_STATE, {"this": row, "to": state})
 
 
 def waiting_count(connection: Connection) -> int:
     """Events not yet planned and messages not yet sent."""
-    unplanned = select(func.count()).select_from(events).where(events.c.state == NEW)
-    unsent = select(func.count()).select_from(outbox).where(outbox.c.state == "pending")
-    return int(connection.execute(unplanned).scalar_one()) + int(
-        connection.execute(unsent).scalar_one()
-    )
+    return int(connection.execute(_WAITING).scalar_one())
 
 
 def sources_with_new(connection: Connection) -> Sequence[str]:

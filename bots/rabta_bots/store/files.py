@@ -6,19 +6,18 @@ Only what the class of the file lets the store keep: of a SECRET file there is n
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select
 
+from rabta_bots.rows import put
 from rabta_bots.spelling import fold_number
 from rabta_bots.store.tables import cards, events, files
 
 
 def note_file(connection: Connection, file_id: str, file_no: str, grade: str) -> None:
     """Note a file as its latest event describes it."""
-    values = {"file_no": file_no, "folded": fold_number(file_no), "grade": grade}
-    if not connection.execute(
-        update(files).where(files.c.file_id == file_id).values(**values)
-    ).rowcount:
-        connection.execute(files.insert().values(file_id=file_id, **values))
+    folded = fold_number(file_no)
+    row = {"file_id": file_id, "file_no": file_no, "folded": folded, "grade": grade}
+    put(connection, files, [row])
 
 
 def forget_file(connection: Connection, file_id: str) -> None:

@@ -5,6 +5,11 @@ from sqlalchemy import Connection, bindparam, select, update
 from rabta_bots.store.tables import marks
 
 _MARK = select(marks.c.value).where(marks.c.name == bindparam("named"))
+_RAISE = (
+    update(marks)
+    .where(marks.c.name == bindparam("named"), marks.c.value < bindparam("to"))
+    .values(value=bindparam("to"))
+)
 
 
 def mark(connection: Connection, name: str, default: int = 0) -> int:
@@ -15,8 +20,7 @@ def mark(connection: Connection, name: str, default: int = 0) -> int:
 
 def raise_mark(connection: Connection, name: str, value: int) -> None:
     """Raise the number under `name` to `value`; it never falls."""
-    found = connection.execute(_MARK, {"named": name}).scalar()
-    if found is None:
-        connection.execute(marks.insert().values(name=name, value=value))
-    elif found < value:
-        connection.execute(update(marks).where(marks.c.name == name).values(value=value))
+    if connection.execute(_RAISE, {"named": name, "to": value}).rowcount:
+        return
+    if connection.execute(_MARK, {"named": name}).scalar() is None:
+        connection.execute(marks.insert(), {"name": name, "value": value})

@@ -21,8 +21,53 @@ DROPPED = "dropped"
 NO_HOLDER = "no-holder"
 
 
-_QUEUED = select(outbox.c.row).where(outbox.c.key == bindparam("name"))
-_LAST = select(func.max(outbox.c.seq)).where(outbox.c.stream == bindparam("of"))
+# Run for every message, so they are built once.
+_BEFORE = select(
+    select(outbox.c.row).where(outbox.c.key == bindparam("name")).scalar_subquery(),
+    select(func.max(outbox.c.seq)).where(outbox.c.stream == bindparam("of")).scalar_subquery(),
+)
+_THIS = outbox.c.row == bindparam("this")
+_FIX = (
+    update(outbox)
+    .where(_THIS)
+    .values({name: bindparam(f"new_{name}") for name in ("room_id", "event_type", "txn_id")})
+    .values(content=bindparam("new_content", type_=outbox.c.content.type))
+)
+_MARK_SENT = (
+    update(outbox)
+    .where(_THIS)
+    .values(state=SENT, message_id=bindparam("message"), content=None, draft=None, reason=None)
+)
+
+
+def _ready() -> tuple[Any, Any]:
+    """What is due: the first pending row of each stream, and rows that have waited enough."""
+    earlier = outbox.alias()
+    behind_another = (
+        select(earlier.c.row)
+        .where(
+            earlier.c.stream == outbox.c.stream,
+            earlier.c.state == PENDING,
+            earlier.c.part != "document",
+            earlier.c.seq < outbox.c.seq,
+        )
+        .exists()
+    )
+    # In the order of the index, so that what is far behind costs nothing.
+    ready = (
+        select(outbox)
+        .where(
+            outbox.c.next_at <= bindparam("now"),
+            outbox.c.row.not_in(bindparam("taken", expanding=True)),
+        )
+        .order_by(outbox.c.next_at, outbox.c.row)
+        .limit(bindparam("most"))
+    )
+    heads = ready.where(outbox.c.state == PENDING, outbox.c.part != "document", ~behind_another)
+    return heads, ready.where(outbox.c.state == WAITING)
+
+
+_HEADS, _WAITED = _ready()
 
 
 def enqueue_card(
@@ -120,22 +165,21 @@ def _insert(
     connection: Connection, stream: str, part: str, key: str, now: datetime, **values: Any
 ) -> None:
     take_turn(connection, f"outbox|{stream}")
-    if connection.execute(_QUEUED, {"name": key}).first() is not None:
+    queued, last = connection.execute(_BEFORE, {"name": key, "of": stream}).one()
+    if queued is not None:
         return
-    last = connection.execute(_LAST, {"of": stream}).scalar()
-    connection.execute(
-        outbox.insert().values(
-            stream=stream,
-            seq=(last or 0) + 1,
-            part=part,
-            key=key,
-            state=PENDING,
-            attempts=0,
-            next_at=now,
-            made_at=now,
-            **values,
-        )
-    )
+    row = {
+        "stream": stream,
+        "seq": (last or 0) + 1,
+        "part": part,
+        "key": key,
+        "state": PENDING,
+        "attempts": 0,
+        "next_at": now,
+        "made_at": now,
+        **values,
+    }
+    connection.execute(outbox.insert(), row)
 
 
 def due(
@@ -151,28 +195,9 @@ def due(
         limit: At most so many.
         taken: Rows that are being tried.
     """
-    earlier = outbox.alias()
-    behind_another = (
-        select(earlier.c.row)
-        .where(
-            earlier.c.stream == outbox.c.stream,
-            earlier.c.state == PENDING,
-            earlier.c.part != "document",
-            earlier.c.seq < outbox.c.seq,
-        )
-        .exists()
-    )
-    # In the order of the index, so that what is far behind costs nothing.
-    ready = (
-        select(outbox)
-        .where(outbox.c.next_at <= now, outbox.c.row.not_in(taken))
-        .order_by(outbox.c.next_at, outbox.c.row)
-        .limit(limit)
-    )
-    heads = connection.execute(
-        ready.where(outbox.c.state == PENDING, outbox.c.part != "document", ~behind_another)
-    ).all()
-    waited = connection.execute(ready.where(outbox.c.state == WAITING)).all()
+    asked = {"now": now, "taken": list(taken), "most": limit}
+    heads = connection.execute(_HEADS, asked).all()
+    waited = connection.execute(_WAITED, asked).all()
     return sorted([*heads, *waited], key=lambda row: row.row)[:limit]
 
 
@@ -186,11 +211,8 @@ def fix_content(
     txn_id: str,
 ) -> None:
     """Fix what the row says, so that every repeat sends the same to the same room."""
-    connection.execute(
-        update(outbox)
-        .where(outbox.c.row == row)
-        .values(room_id=room_id, event_type=event_type, content=dict(content), txn_id=txn_id)
-    )
+    new = {"room_id": room_id, "event_type": event_type, "txn_id": txn_id, "content": dict(content)}
+    connection.execute(_FIX, {"this": row, **{f"new_{name}": value for name, value in new.items()}})
 
 
 def unfix_content(connection: Connection, row: int) -> None:
@@ -300,11 +322,7 @@ def mark_done(connection: Connection, row: int) -> None:
 
 def mark_sent(connection: Connection, row: int, message_id: str) -> None:
     """Note that the row stands in the room; its words are no longer needed here."""
-    connection.execute(
-        update(outbox)
-        .where(outbox.c.row == row)
-        .values(state=SENT, message_id=message_id, content=None, draft=None, reason=None)
-    )
+    connection.execute(_MARK_SENT, {"this": row, "message": message_id})
 
 
 def mark_dead(connection: Connection, row: int, reason: str) -> None:

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, select, update
 
+from rabta_bots.rows import put
 from rabta_bots.store.tables import commands, events, papers
+
+_PAPER = select(papers).where(papers.c.paper == bindparam("name"))
 
 
 def grade_of_paper(connection: Connection, paper: str) -> Row[Any] | None:
     """The paper's grade and the sequence at which it was told, if anything of it has come."""
-    return connection.execute(select(papers).where(papers.c.paper == paper)).first()
+    return connection.execute(_PAPER, {"name": paper}).first()
 
 
 def note_grade(connection: Connection, paper: str, grade: str, told_at: int) -> None:
     """Note the paper's grade as of an event's sequence."""
-    values = {"grade": grade, "told_at": told_at}
-    changed = connection.execute(update(papers).where(papers.c.paper == paper).values(**values))
-    if not changed.rowcount:
-        connection.execute(papers.insert().values(paper=paper, **values))
+    put(connection, papers, [{"paper": paper, "grade": grade, "told_at": told_at}])
 
 
 def events_of_paper(connection: Connection, paper: str) -> Sequence[Row[Any]]:

@@ -8,36 +8,36 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from rabta_bots.charges import Charge
+from rabta_bots.rows import put
 from rabta_bots.store.tables import charges, languages, posts
 
 # Asked before every message, so they are built once.
 _POST = select(posts).where(posts.c.post_id == bindparam("post"))
+_ORGS = select(posts.c.post_id, posts.c.org).where(
+    posts.c.post_id.in_(bindparam("posts", expanding=True))
+)
 _CHARGES = select(charges).where(charges.c.post_id == bindparam("post"))
 _LANGUAGE = select(languages.c.language).where(languages.c.person_id == bindparam("person"))
 
 
 def known_posts(connection: Connection, post_ids: Iterable[str]) -> dict[str, str]:
     """Those of `post_ids` that a charge event has named, each with its organisation."""
-    found = connection.execute(
-        select(posts.c.post_id, posts.c.org).where(posts.c.post_id.in_(list(post_ids)))
-    )
+    wanted = list(post_ids)
+    found = connection.execute(_ORGS, {"posts": wanted}) if wanted else ()
     return {row.post_id: row.org for row in found}
 
 
 def remember_post(connection: Connection, post: Mapping[str, Any]) -> None:
     """Note a post as its latest charge event describes it."""
-    values = {
+    row = {
+        "post_id": post["post_id"],
         "org": post["org"],
         "designation": post["designation"],
         "designation_ur": post.get("designation_ur"),
         "section": post.get("section"),
         "reports_to": post.get("reports_to"),
     }
-    changed = connection.execute(
-        update(posts).where(posts.c.post_id == post["post_id"]).values(**values)
-    )
-    if not changed.rowcount:
-        connection.execute(posts.insert().values(post_id=post["post_id"], **values))
+    put(connection, posts, [row])
 
 
 def post_names(connection: Connection, post_id: str) -> tuple[str, str]:

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from rabta_bots.store.tables import cards, rooms
+
+_ROOM = select(rooms).where(
+    rooms.c.post_id == bindparam("post"), rooms.c.room_class == bindparam("class")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,7 @@ class PostRoom:
 
 def room_of(connection: Connection, post_id: str, room_class: str) -> PostRoom | None:
     """The post's room of the class, if it was made."""
-    row = connection.execute(
-        select(rooms).where(rooms.c.post_id == post_id, rooms.c.room_class == room_class)
-    ).first()
+    row = connection.execute(_ROOM, {"post": post_id, "class": room_class}).first()
     return PostRoom(row.post_id, row.room_class, row.room_id, row.holder) if row else None
 
 

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, update
 
 from rabta_bots.addresses import Address, RoomKind
 from rabta_bots.store.tables import room_members, room_posts, shared_rooms, threads
 from rabta_bots.store.turns import take_turn
+
+_ABOUT = select(shared_rooms).where(
+    shared_rooms.c.kind == bindparam("of"), shared_rooms.c.about == bindparam("thing")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,7 @@ def posts_of(connection: Connection, address: Address) -> set[str]:
 
 def rooms_about(connection: Connection, kind: RoomKind, about: str) -> list[SharedRoom]:
     """The rooms of a kind about one thing, of whatever class."""
-    rows = connection.execute(
-        select(shared_rooms).where(shared_rooms.c.kind == kind.value, shared_rooms.c.about == about)
-    )
+    rows = connection.execute(_ABOUT, {"of": kind.value, "thing": about})
     return [_room(row) for row in rows]
 
 

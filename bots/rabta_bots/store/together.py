@@ -1,8 +1,9 @@
 """Runs what waits for the store at the same time in one transaction, off the event loop.
 
 A commit waits for the disk, which takes longer than most of what is committed. So pieces of work
-that wait for their turn share the next commit: each in a savepoint of its own, so that one that
-fails takes nothing of the others with it; nobody hears of his result before it is on disk.
+that wait for their turn share the next commit. When one of them fails, nothing of any is kept, and
+each is run again in a transaction of its own: so a piece of work does nothing but what the
+transaction undoes. Nobody hears of his result before it is on disk.
 """
 
 import asyncio
@@ -77,22 +78,20 @@ def _transaction(
     """A function that runs works in one transaction; for each its result or its failure."""
 
     def together(works: list[Work]) -> list[tuple[Any, Exception | None]]:
+        results: list[tuple[Any, Exception | None]] = []
+        done = False
         try:
             with engine.begin() as connection:
-                if len(works) == 1:
-                    return [(works[0](connection), None)]
-                return [_apart(connection, work) for work in works]
+                results += [(work(connection), None) for work in works]
+                done = True
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for it
-            return [(None, error) for _ in works]
+            # Once the commit was asked for, nobody knows whether it came about: nothing is run
+            # again by us. Nor is what could not begin.
+            if done or len(works) == 1:
+                return [(None, error) for _ in works]
+        else:
+            return results
+        # One failed and took the others with it, of whom nothing is kept: each for himself.
+        return [outcome for work in works for outcome in together([work])]
 
     return together
-
-
-def _apart(connection: Connection, work: Work) -> tuple[Any, Exception | None]:
-    try:
-        with connection.begin_nested():
-            return work(connection), None
-    except Exception as error:
-        if connection.invalidated or connection.closed:
-            raise  # the database is gone, and with it what the others did
-        return None, error

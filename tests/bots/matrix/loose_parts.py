@@ -16,7 +16,6 @@ from rabta_bots.matrix import tables
 from rabta_bots.matrix.inbox import Inbox
 from rabta_bots.matrix.receiving import Receiving
 from rabta_bots.matrix.rooms import Rooms
-from rabta_bots.matrix.rows import put_new
 from rabta_bots.matrix.sealing import Seal
 from rabta_bots.matrix.sending import Sending
 from rabta_bots.matrix.sharing import Sharing
@@ -26,6 +25,7 @@ from rabta_bots.matrix.store import CryptoStore
 from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.upkeep import Upkeep
 from rabta_bots.matrix.wire import Wire
+from rabta_bots.rows import put_new
 
 OLM = "m.olm.v1.curve25519-aes-sha2"
 MEGOLM = "m.megolm.v1.aes-sha2"
