@@ -195,27 +195,6 @@ def reissued(trial: Trial, name: str, directory: Path, now: datetime) -> tuple[P
     return vars_of(CertificateAuthority(directory).leaf(name, now=now))
 
 
-def test_the_webhook_secret_is_rotated_without_a_restart(
-    site: Running, trial: Trial, token: str
-) -> None:
-    assert site.site.eoffice is not None
-    file = site.site.eoffice.webhook_secret_file
-    old = file.read_text().split()
-    before = pids(site)
-    command = ["site", "rotate", "webhook", str(trial.file)]
-    with talk(site, token) as rabta:
-        assert rabta(*command).exit_code == 0
-        assert "nothing is made" in rabta(*command).output
-        new, *kept = file.read_text().split()
-        assert kept == old
-        log = site.layout.state / "log/bridge.log"
-        assert until(lambda: "webhook-secret-replaced" in log.read_text(), within_s=60)
-        assert rabta(*command, "--finish").exit_code == 0
-        assert file.read_text().split() == [new]
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert restarted(site, before) == set()
-
-
 def test_an_upgrade_restarts_every_part_while_people_write(
     site: Running, trial: Trial, token: str, where: list[str]
 ) -> None:
