@@ -39,6 +39,12 @@ class VerifyKey(NamedTuple):
     key_id: str
     key: str
 
+    @classmethod
+    def of(cls, text: str) -> "VerifyKey":
+        """The public half of a signing key file's text."""
+        (key,) = read_signing_keys(text.splitlines())
+        return cls(f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key)))
+
 
 class Homeserver:
     """A homeserver of its own directory; a second start finds everything as it was left.
@@ -122,9 +128,7 @@ class Homeserver:
     @property
     def verify_key(self) -> VerifyKey:
         """Its public signing key, for the policy; the key is made on first use."""
-        text = keep_secret(self.files.signing_key, new_signing_key)
-        (key,) = read_signing_keys(text.splitlines())
-        return VerifyKey(f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key)))
+        return VerifyKey.of(keep_secret(self.files.signing_key, new_signing_key))
 
     def render(self) -> None:
         """Write `homeserver.yaml` and the log configuration; make keys and secrets once."""

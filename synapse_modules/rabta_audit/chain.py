@@ -7,9 +7,9 @@ the line without `hash`. Pure: it neither reads nor writes.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from canonicaljson import encode_canonical_json
 from pydantic import ValidationError
@@ -18,6 +18,8 @@ from rabta_audit.record import Record
 
 GENESIS = "0" * 64
 _CHAIN_FIELDS = ("seq", "prev", "hash")
+
+Held = TypeVar("Held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,7 @@ def unlink(line: bytes) -> tuple[dict[str, Any], Head, str]:
     Raises:
         ValueError: the line is not the canonical form of chained fields, or its hash is wrong.
     """
-    try:
-        told = json.loads(line)
-        fields = {key: value for key, value in told.items() if key not in _CHAIN_FIELDS}
-        expected, head = link(Head(told["seq"] - 1, told["prev"]), fields)
-        prev = str(told["prev"])
-    except (AttributeError, KeyError, TypeError, UnicodeError) as exc:
-        raise ValueError("the line is no chained line") from exc
-    if expected != line:
-        raise ValueError("the line does not carry its own hash")
-    return fields, head, prev
+    return _open(line, dict, link)
 
 
 def unseal(line: bytes) -> tuple[Record, Head, str]:
@@ -79,20 +72,26 @@ def unseal(line: bytes) -> tuple[Record, Head, str]:
     Raises:
         ValueError: the line is not the canonical form of a sealed record, or its hash is wrong.
     """
+    return _open(line, Record.model_validate, seal)
+
+
+def _open(
+    line: bytes,
+    read: Callable[[dict[str, Any]], Held],
+    chain: Callable[[Head, Held], tuple[bytes, Head]],
+) -> tuple[Held, Head, str]:
+    """Read what a line holds, and chain it again: only the line's own bytes may come of it."""
     if not line.endswith(b"\n"):
         raise ValueError("the line does not end with a newline")
     try:
-        fields = json.loads(line)
-        body = {key: value for key, value in fields.items() if key != "hash"}
-        record = Record.model_validate(
-            {key: value for key, value in body.items() if key not in _CHAIN_FIELDS}
-        )
-        expected, head = seal(Head(fields["seq"] - 1, fields["prev"]), record)
-    except (AttributeError, KeyError, TypeError, ValidationError, UnicodeDecodeError) as exc:
+        told = json.loads(line)
+        held = read({key: value for key, value in told.items() if key not in _CHAIN_FIELDS})
+        expected, head = chain(Head(told["seq"] - 1, told["prev"]), held)
+    except (AttributeError, KeyError, TypeError, ValidationError, UnicodeError) as exc:
         raise ValueError("the line is no sealed record") from exc
     if expected != line:
         raise ValueError("the line does not carry its own hash")
-    return record, head, fields["prev"]
+    return held, head, told["prev"]
 
 
 def verify(lines: Iterable[bytes], anchor: Head | None = None) -> tuple[Head, list[Broken]]:

@@ -16,7 +16,7 @@ from rabta_deploy.site.backup import archive, taking
 from rabta_deploy.site.backup.drill import drill as drill_backup
 from rabta_deploy.site.backup.restoring import restore as restore_backup
 from rabta_deploy.site.description import Site
-from rabta_deploy.site.layout import SYSTEM, Layout, below
+from rabta_deploy.site.layout import layout_of
 from rabta_deploy.site.reading import load
 
 identity_option = click.option(
@@ -63,7 +63,7 @@ def take(site_file: Path, root: Path | None) -> None:
         def report(done: int, of: int) -> None:
             progress.update(task, completed=done, total=of)
 
-        file = taking.take(site, _layout(root), now(), report)
+        file = taking.take(site, layout_of(root), now(), report)
     click.echo(f"Taken: {file}")
 
 
@@ -99,7 +99,7 @@ def restore(
     site = load(site_file)
     say = Console(stderr=True).print
     file = _chosen(site, backup_file)
-    manifest = restore_backup(site, _layout(root), file, _keys(identity_file), say)
+    manifest = restore_backup(site, layout_of(root), file, _keys(identity_file), say)
     click.echo(f"Restored: {taking.described(manifest)}")
 
 
@@ -128,7 +128,3 @@ def _chosen(site: Site, given: Path | None) -> Path:
 def _keys(file: Path) -> list[str]:
     lines = file.read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _layout(root: Path | None) -> Layout:
-    return below(root) if root else SYSTEM

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
+from signedjson.key import read_signing_keys
 
 from rabta_deploy.cli.site import now
 from rabta_deploy.fault import YardError
+from rabta_deploy.homeserver import VerifyKey
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.records_part import ARCHIVE_STATE, SIGNING_KEY, archive_user
@@ -41,7 +42,8 @@ def export(
         YardError: Those of the export.
     """
     lines = identity_file.read_text(encoding="utf-8").splitlines()
-    (key,) = read_signing_keys(layout.secret(SIGNING_KEY).read_text(encoding="utf-8").splitlines())
+    signing = layout.secret(SIGNING_KEY).read_text(encoding="utf-8")
+    (key,) = read_signing_keys(signing.splitlines())
     asked = exporting.Asked(
         room_id=room,
         by=by,
@@ -64,8 +66,8 @@ def export(
     missing = about["not_recorded"]
     told = "the homeserver was not asked" if missing is None else f"{len(missing)} not recorded"
     click.echo(f"{out}: {about['events']} events, {len(about['files'])} files, {told}")
-    public = encode_verify_key_base64(get_verify_key(key))
-    click.echo(f"Signed by {site.server_name} with {key.alg}:{key.version} {public}")
+    public = VerifyKey.of(signing)
+    click.echo(f"Signed by {site.server_name} with {public.key_id} {public.key}")
 
 
 def verify(bag: Path, key: str | None) -> int:

@@ -9,7 +9,7 @@ import click
 from rabta_deploy.cli.site import Faults, now, root_option, site_argument
 from rabta_deploy.records.hold import Hold, Lift
 from rabta_deploy.records.register import Register
-from rabta_deploy.site.layout import SYSTEM, below
+from rabta_deploy.site.layout import layout_of
 from rabta_deploy.site.reading import load
 from rabta_deploy.site.records_part import STATE
 
@@ -19,8 +19,7 @@ order_option = click.option("--order", required=True, help="Number of the order,
 
 def register(site_file: Path, root: Path | None) -> Register:
     """The register of a site."""
-    layout = below(root) if root else SYSTEM
-    return Register(layout.state / STATE, load(site_file).server_name)
+    return Register(layout_of(root).state / STATE, load(site_file).server_name)
 
 
 @click.group(cls=Faults)

@@ -18,7 +18,7 @@ from rabta_deploy.cli.site import Faults, json_option, now, root_option, site_ar
 from rabta_deploy.records import keeper
 from rabta_deploy.records.settings import RecordsSettings, load
 from rabta_deploy.site import reading, records_part
-from rabta_deploy.site.layout import SYSTEM, below
+from rabta_deploy.site.layout import layout_of
 from rabta_policy.record import RecordCategory
 
 
@@ -151,7 +151,7 @@ def export(
     from rabta_deploy.cli import exporting
 
     site = reading.load(site_file)
-    layout = below(root) if root else SYSTEM
+    layout = layout_of(root)
     if offline:
         events = None
     else:
@@ -207,4 +207,4 @@ async def _archive(config_file: Path) -> None:
 
 
 def _settings(site_file: Path, root: Path | None) -> RecordsSettings:
-    return records_part.settings(reading.load(site_file), below(root) if root else SYSTEM)
+    return records_part.settings(reading.load(site_file), layout_of(root))

@@ -16,7 +16,7 @@ from rich.console import Console
 from rabta_deploy.fault import YardError
 from rabta_deploy.process import ProcessError
 from rabta_deploy.site.draft import write_draft
-from rabta_deploy.site.layout import SYSTEM, below
+from rabta_deploy.site.layout import below, layout_of
 from rabta_deploy.site.preflight import Severity, findings, gather
 from rabta_deploy.site.preflight.live import ask
 from rabta_deploy.site.reading import load, site_schema
@@ -95,7 +95,7 @@ def render(site_file: Path, out: Path) -> None:
 @root_option
 def secrets(site_file: Path, root: Path | None) -> None:
     """Make the secrets that the site needs and has not, one file of mode 0600 each."""
-    made = make_secrets(load(site_file), below(root) if root else SYSTEM)
+    made = make_secrets(load(site_file), layout_of(root))
     for file in made:
         click.echo(f"Made: {file}")
     click.echo(f"{len(made)} secrets made now; those that were there are as they were.")
@@ -155,7 +155,7 @@ def status(site_file: Path, root: Path | None, *, as_json: bool) -> None:
 
 def _look(site_file: Path, root: Path | None, *, as_json: bool, live: bool) -> None:
     described = load(site_file)
-    layout = below(root) if root else SYSTEM
+    layout = layout_of(root)
     said = ask(described, layout) if live else None
     found = findings(gather(described, layout, now(), said))
     if as_json:

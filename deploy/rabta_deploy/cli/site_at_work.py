@@ -11,7 +11,7 @@ from rabta_deploy.fault import YardError
 from rabta_deploy.site.backup.taking import take
 from rabta_deploy.site.control import control_of
 from rabta_deploy.site.description import Site
-from rabta_deploy.site.layout import SYSTEM, Layout, below
+from rabta_deploy.site.layout import Layout, layout_of
 from rabta_deploy.site.preflight import Severity, findings, gather
 from rabta_deploy.site.preflight.facts import policy_of
 from rabta_deploy.site.preflight.live import ask
@@ -40,7 +40,7 @@ def rotate() -> None:
 @finish_option
 def signing_key(site_file: Path, root: Path | None, *, dry_run: bool, finish: bool) -> None:
     """First make the next signing key; once the policy pins it, switch to it."""
-    layout, policy = _layout(root), _policy(load(site_file))
+    layout, policy = layout_of(root), _policy(load(site_file))
     if finish:
         _tell(signing_key_rotation.finish(site_file, layout, policy))
     else:
@@ -58,7 +58,7 @@ def tls(
     site_file: Path, root: Path | None, face: str, certificate: Path, key: Path, *, dry_run: bool
 ) -> None:
     """Put a certificate and its key in place; no connection is dropped."""
-    described, layout = load(site_file), _layout(root)
+    described, layout = load(site_file), layout_of(root)
     pair, policy = (certificate, key), _policy(described)
     _tell(tls_rotation.rotate(described, _at_work(layout), face, pair, policy, dry=dry_run))
 
@@ -80,7 +80,7 @@ def webhook(site_file: Path, *, dry_run: bool, finish: bool) -> None:
 @finish_option
 def turn(site_file: Path, root: Path | None, *, dry_run: bool, finish: bool) -> None:
     """Sign credentials for calls by a new secret; with --finish, forget the old one."""
-    described, layout = load(site_file), _layout(root)
+    described, layout = load(site_file), layout_of(root)
     if finish:
         _tell(turn_rotation.finish(described, layout, now(), dry=dry_run))
     else:
@@ -93,7 +93,7 @@ def turn(site_file: Path, root: Path | None, *, dry_run: bool, finish: bool) -> 
 @click.option("--without-backup", is_flag=True, help="Take none first.")
 def upgrade(site_file: Path, root: Path | None, *, without_backup: bool) -> None:
     """Render anew and restart part after part while the site runs."""
-    described, layout = load(site_file), _layout(root)
+    described, layout = load(site_file), layout_of(root)
     found = findings(gather(described, layout, now(), ask(described, layout)))
     errors = [one for one in found if one.severity is Severity.ERROR]
     for one in errors:
@@ -105,10 +105,6 @@ def upgrade(site_file: Path, root: Path | None, *, without_backup: bool) -> None
         _say(f"backed up: {take(described, layout, now())}")
     done = upgrade_site(described, layout, control_of(layout), _say)
     click.echo(f"{len(done)} parts run the new version.")
-
-
-def _layout(root: Path | None) -> Layout:
-    return below(root) if root else SYSTEM
 
 
 def _at_work(layout: Layout) -> AtWork:

@@ -40,7 +40,7 @@ class Control(Protocol):
             YardError: `site-not-running`.
         """
 
-    def renew(self, _parts: Iterable[Workload]) -> None:
+    def renew(self, parts: Iterable[Workload]) -> None:
         """Start parts by these commands from their next restart on."""
 
 
@@ -65,9 +65,9 @@ class Runner:
             for file in (self.file, self.commands):
                 file.unlink(missing_ok=True)
 
-    def renew(self, _parts: Iterable[Workload]) -> None:
+    def renew(self, parts: Iterable[Workload]) -> None:
         """Tell the runner; it starts nothing by itself."""
-        told = {one.name: [list(one.command), dict(one.environment)] for one in _parts}
+        told = {one.name: [list(one.command), dict(one.environment)] for one in parts}
         _write(self.commands, told)
 
     def renewed(self, name: str) -> tuple[tuple[str, ...], Mapping[str, str]] | None:
@@ -130,7 +130,7 @@ class Systemd:
         """`systemctl kill`, the main process alone."""
         self._ask(part, "kill", f"--signal={name}", "--kill-whom=main")
 
-    def renew(self, _parts: Iterable[Workload]) -> None:
+    def renew(self, parts: Iterable[Workload]) -> None:  # noqa: ARG002 - the units name them
         """Read the units again; the operator has put them in place."""
         subprocess.run(["/usr/bin/systemctl", "daemon-reload"], check=True)
 

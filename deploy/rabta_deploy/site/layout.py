@@ -55,6 +55,11 @@ SYSTEM = Layout(
 """Of a machine, a container or a pod that is one site's alone."""
 
 
+def layout_of(root: Path | None) -> Layout:
+    """Of a site that runs below one directory; None: the machine's own directories."""
+    return below(root) if root else SYSTEM
+
+
 def below(root: Path) -> Layout:
     """All of a site below one directory, run by this interpreter."""
     here = root.absolute()

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
-from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
-
 from rabta_deploy.homeserver import new_signing_key
 from rabta_deploy.secretfile import keep_secret, password, random_text, write_secret
 from rabta_deploy.site.description import Site
@@ -42,12 +40,6 @@ _MADE: dict[str, Callable[[], str]] = {
     "archive-account-password": password,
     "archive-store-key": _key,
 }
-
-
-def public(text: str) -> tuple[str, str]:
-    """Key id and unpadded base64 of the public half of a signing key file's text."""
-    (key,) = read_signing_keys(text.splitlines())
-    return f"{key.alg}:{key.version}", encode_verify_key_base64(get_verify_key(key))
 
 
 def make_secrets(site: Site, layout: Layout) -> list[Path]:

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from signedjson.key import encode_verify_key_base64, get_verify_key, read_signing_keys
 
 from rabta_deploy.authority import NetworkAuthority
 from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.fault import YardError
-from rabta_deploy.homeserver import new_signing_key
+from rabta_deploy.homeserver import VerifyKey, new_signing_key
 from rabta_deploy.network import CONFIG
 from rabta_deploy.ports import free_port, port_free
 from rabta_deploy.secretfile import keep_secret
@@ -115,11 +114,11 @@ def _join(trial: Trial, port: int) -> dict[str, Any]:
     file = trial.network / "sites.json"
     sites: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     text = keep_secret(below(trial.directory).secret("signing.key"), new_signing_key)
-    (key,) = read_signing_keys(text.splitlines())
+    key = VerifyKey.of(text)
     server = Server(
         name=trial.server_name,
         address=Address(host="127.0.0.1", port=port),
-        verify_keys={f"{key.alg}:{key.version}": encode_verify_key_base64(get_verify_key(key))},
+        verify_keys={key.key_id: key.key},
     )
     sites[trial.organisation] = {
         "server": server.model_dump(mode="json", exclude_none=True),

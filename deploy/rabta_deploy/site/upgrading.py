@@ -12,8 +12,9 @@ import psycopg
 from rabta_deploy.fault import YardError
 from rabta_deploy.process import until
 from rabta_deploy.site.control import Control
+from rabta_deploy.site.database import connect
 from rabta_deploy.site.description import Site
-from rabta_deploy.site.layout import Layout, ports
+from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import in_order, workloads
 from rabta_deploy.site.ready import ready
 from rabta_deploy.site.rendering import config_files, write
@@ -86,16 +87,8 @@ def judge_schema(site: Site, layout: Layout) -> None:
     Raises:
         YardError: `schema-too-new`, `database-away`.
     """
-    asked = site.database
     try:
-        with psycopg.connect(
-            host=asked.host or "127.0.0.1",
-            port=asked.port if asked.host else ports(site)["postgres"],
-            dbname=asked.name,
-            user=asked.user,
-            passfile=str(layout.secret("database-password")),
-            connect_timeout=10,
-        ) as connection:
+        with connect(site, layout, timeout_s=10) as connection:
             row = connection.execute("SELECT compat_version FROM schema_compat_version").fetchone()
     except psycopg.OperationalError as error:
         raise YardError(

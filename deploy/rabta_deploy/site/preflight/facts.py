@@ -12,11 +12,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from rabta_deploy.homeserver import VerifyKey
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import workloads
 from rabta_deploy.site.rendering import config_files
-from rabta_deploy.site.secrets_of_site import NEXT_KEY, public, wanted_secrets
+from rabta_deploy.site.secrets_of_site import NEXT_KEY, wanted_secrets
 from rabta_deploy.site.workload import Workload
 from rabta_policy import Authority, Policy, PolicyError, Standing, open_signed
 
@@ -215,7 +216,7 @@ def _verify_key(file: Path) -> tuple[str, str] | None:
     text = _text(file)
     if text is None:
         return None
-    return public(text)
+    return VerifyKey.of(text)
 
 
 # Asked of the interpreter that runs the site, which need not be ours.

@@ -5,8 +5,9 @@ import urllib.request
 
 import psycopg
 
+from rabta_deploy.site.database import connect
 from rabta_deploy.site.description import Site
-from rabta_deploy.site.layout import Layout, ports
+from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import workloads
 from rabta_deploy.site.preflight.facts import LiveFacts
 from rabta_deploy.site.ready import ready
@@ -33,16 +34,8 @@ def _serial(part: Workload) -> int | None:
 
 
 def _locale(site: Site, layout: Layout) -> str | None:
-    asked = site.database
     try:
-        with psycopg.connect(
-            host=asked.host or "127.0.0.1",
-            port=asked.port if asked.host else ports(site)["postgres"],
-            dbname=asked.name,
-            user=asked.user,
-            passfile=str(layout.secret("database-password")),
-            connect_timeout=_TIMEOUT_S,
-        ) as connection:
+        with connect(site, layout, timeout_s=_TIMEOUT_S) as connection:
             row = connection.execute(
                 "SELECT datcollate FROM pg_database WHERE datname = current_database()"
             ).fetchone()

@@ -6,14 +6,14 @@ from pathlib import Path
 import yaml
 
 from rabta_deploy.fault import YardError
-from rabta_deploy.homeserver import new_signing_key
+from rabta_deploy.homeserver import VerifyKey, new_signing_key
 from rabta_deploy.secretfile import keep_secret, replace_secret
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import workloads
 from rabta_deploy.site.reading import load, parse
 from rabta_deploy.site.rendering import config_files, write
 from rabta_deploy.site.rotation import AtWork
-from rabta_deploy.site.secrets_of_site import NEXT_KEY, public
+from rabta_deploy.site.secrets_of_site import NEXT_KEY
 from rabta_policy import Policy
 
 
@@ -33,7 +33,7 @@ def rotate(site_file: Path, at: AtWork, policy: Policy, *, dry: bool = False) ->
             return [f"Would make {coming} and tell its public half."]
         return ["Made. Nothing signs with it yet.", *_ask(keep_secret(coming, new_signing_key))]
     text = coming.read_text(encoding="utf-8")
-    key_id, key = public(text)
+    key_id, key = VerifyKey.of(text)
     server = policy.server(site.server_name)
     if server is not None and server.verify_keys.get(key_id) != key:
         raise YardError(
@@ -43,7 +43,7 @@ def rotate(site_file: Path, at: AtWork, policy: Policy, *, dry: bool = False) ->
         )
     if dry:
         return [f"Would sign with {key_id} from now on, and restart the homeserver's processes."]
-    old_id, old = public(current.read_text(encoding="utf-8"))
+    old_id, old = VerifyKey.of(current.read_text(encoding="utf-8"))
     if old_id != key_id:
         # Repeatable: the old key is noted first, and the next one stays until the end.
         note_old(site_file, old_id, old, at.now)
@@ -63,7 +63,7 @@ def rotate(site_file: Path, at: AtWork, policy: Policy, *, dry: bool = False) ->
 
 
 def _ask(text: str) -> list[str]:
-    key_id, key = public(text)
+    key_id, key = VerifyKey.of(text)
     return [
         f'Next: the network authority pins it beside the present one: "{key_id}": {key}',
         "When every member has that policy: rabta site rotate signing-key, once more",

@@ -16,6 +16,9 @@ from rabta_deploy.site.parts import workloads
 from rabta_deploy.site.rotation import AtWork
 from rabta_deploy.site.secrets_of_site import add_turn_secret
 
+_SLACK = timedelta(minutes=10)
+"""The processes sign with the new secret some minutes after it was written."""
+
 
 def rotate(site: Site, at: AtWork, *, dry: bool = False) -> list[str]:
     """Teach coturn a new secret, then let the homeserver's processes sign with it, one by one.
@@ -83,10 +86,6 @@ def finish(site: Site, layout: Layout, now: datetime, *, dry: bool = False) -> l
     with closing(sqlite3.connect(layout.secret("turn.db"))) as database, database:
         database.execute("DELETE FROM turn_secret WHERE value != ?", (secret,))
     return ["coturn knows the new secret alone."]
-
-
-_SLACK = timedelta(minutes=10)
-"""The processes sign with the new secret some minutes after it was written."""
 
 
 def _known(layout: Layout) -> set[str]:
