@@ -7,6 +7,7 @@ A room that cannot be told is left, and so is one of a class that no record is k
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -74,6 +75,8 @@ class Archivist:
         self._clock = clock
         self._news = asyncio.Event()
         self._failing: dict[str, datetime] = {}
+        # As the heads on the disk say, which are not read for every room at every sync.
+        self._told = {one.room_id for one in vault.rooms() if one.told is not None}
         self.counts = Counts()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -107,25 +110,27 @@ class Archivist:
         rooms = self._client.rooms()
         received = self._client.received(_BATCH)
         self.counts.rooms = len(rooms)
-        for standing in self._vault.rooms():
-            if standing.told is not None and standing.room_id not in rooms:
-                self._ended(standing.room_id, "put-out")
+        for room_id in sorted(self._told.difference(rooms)):
+            self._ended(room_id, "put-out")
+        waiting: defaultdict[str, list[Received]] = defaultdict(list)
+        for event in received:
+            waiting[event.room_id].append(event)
         failing = False
         for room_id in rooms:
-            waiting = [event for event in received if event.room_id == room_id]
             try:
-                await self._room(room_id, waiting)
+                await self._room(room_id, waiting.pop(room_id, []))
             except (MatrixError, OSError) as error:
                 reason = error.reason if isinstance(error, MatrixError) else type(error).__name__
                 # Nobody in the room has a device that could read us yet, and so nobody writes.
                 failing = failing or reason != "no-reader"
                 log.warning("room-failed", reason=reason)
         # We were put out before it was kept.
-        self._done([event for event in received if event.room_id not in rooms])
+        for events in waiting.values():
+            self._done(events)
         self.counts.failing = failing
 
     async def _room(self, room_id: str, waiting: list[Received]) -> None:
-        told = self._vault.standing(room_id).told is not None
+        told = room_id in self._told
         if told and not waiting:
             return
         state = await self._client.state(room_id)
@@ -149,6 +154,7 @@ class Archivist:
             return False
         came = int(self._membership(state).get("origin_server_ts") or 0)
         self._vault.note(replace(self._vault.standing(room_id), told=event_id, since_ms=came))
+        self._told.add(room_id)
         self._note("record-begins", room_id)
         return True
 
@@ -189,10 +195,10 @@ class Archivist:
         self._ended(room_id, reason)
 
     def _ended(self, room_id: str, reason: str) -> None:
-        standing = self._vault.standing(room_id)
-        if standing.told is not None:
+        if room_id in self._told:
             # Whoever invites us again is told again.
-            self._vault.note(replace(standing, told=None))
+            self._vault.note(replace(self._vault.standing(room_id), told=None))
+            self._told.remove(room_id)
             self._note("record-ends", room_id, reason)
         log.info("room-left", reason=reason)
 

@@ -28,6 +28,7 @@ from rabta_bots.matrix.media import decrypt
 from rabta_policy.label import ROOM_CLASS
 from rabta_policy.record import ROOM_RECORD
 from rabta_records import transcript
+from rabta_records.faults import RecordsError
 from rabta_records.reading import ChainError, RecordOfRoom, read
 from rabta_records.vault import Vault
 
@@ -36,17 +37,8 @@ SIGNATURE = "signature.json"
 _NAME_LETTERS = 80
 
 
-class ExportError(Exception):
-    """The export cannot be made.
-
-    Attributes:
-        reason: Stable code.
-    """
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(f"{text} [{reason}]")
-        self.reason = reason
-        self.text = text
+class ExportError(RecordsError):
+    """The export cannot be made: `out-exists`, `record-damaged`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,13 @@ import pyrage
 
 from rabta_audit import Head
 from rabta_audit.chain import link
+from rabta_records.faults import RecordsError
 
 _HEAD = "head.json"
 
 
-class VaultError(Exception):
-    """The records cannot be read as they should be.
-
-    Attributes:
-        reason: `identity-refused`, `record-damaged`, `room-not-recorded`.
-    """
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(f"{text} [{reason}]")
-        self.reason = reason
-        self.text = text
+class VaultError(RecordsError):
+    """The records cannot be read: `identity-refused`, `record-damaged`, `room-not-recorded`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.records_part import ARCHIVE_STATE, SIGNING_KEY, archive_user
 from rabta_records import checking, exporting
-from rabta_records.vault import Vault, VaultError
+from rabta_records.faults import RecordsError
+from rabta_records.vault import Vault
 
 _CURES = {
     "out-exists": "name another directory",
@@ -61,7 +62,7 @@ def export(
             key=key,
             events=events,
         )
-    except (VaultError, exporting.ExportError) as error:
+    except RecordsError as error:
         raise YardError(error.reason, error.text, _CURES[error.reason]) from error
     missing = about["not_recorded"]
     told = "the homeserver was not asked" if missing is None else f"{len(missing)} not recorded"

@@ -185,13 +185,13 @@ def archiver(config_file: Path) -> None:
     from rabta_audit import JournalError
     from rabta_bots.logs import log_as_json
     from rabta_bots.matrix import MatrixError
+    from rabta_records.faults import RecordsError
     from rabta_records.settings import ArchiverSettingsError
-    from rabta_records.vault import VaultError
 
     log_as_json()
     try:
         asyncio.run(_archive(config_file))
-    except (ArchiverSettingsError, MatrixError, JournalError, VaultError) as error:
+    except (ArchiverSettingsError, MatrixError, JournalError, RecordsError) as error:
         raise click.ClickException(str(error)) from error
 
 
