@@ -11,9 +11,9 @@ from signedjson.key import read_signing_keys
 from rabta_deploy.cli.site import now
 from rabta_deploy.fault import YardError
 from rabta_deploy.homeserver import VerifyKey
-from rabta_deploy.site.description import Site
+from rabta_deploy.site.description import ARCHIVE_ACCOUNT, Site
 from rabta_deploy.site.layout import Layout
-from rabta_deploy.site.records_part import ARCHIVE_STATE, SIGNING_KEY, archive_user
+from rabta_deploy.site.records_part import ARCHIVE_STATE, SIGNING_KEY
 from rabta_records import checking, exporting
 from rabta_records.faults import RecordsError
 from rabta_records.vault import Vault
@@ -51,7 +51,7 @@ def export(
         order=order,
         at=now(),
         server_name=site.server_name,
-        archiver=archive_user(site),
+        archiver=site.user_id(ARCHIVE_ACCOUNT),
     )
     try:
         about = exporting.export(

@@ -2,17 +2,18 @@
 
 import asyncio
 import json
-import logging
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import TypeVar
 
 import click
-import structlog
 
+from rabta_bots.logs import log_as_json
 from rabta_deploy.cli.hold import by_option, order_option, register
 from rabta_deploy.cli.site import Faults, json_option, now, root_option, site_argument
 from rabta_deploy.records import keeper
@@ -20,6 +21,19 @@ from rabta_deploy.records.settings import RecordsSettings, load
 from rabta_deploy.site import reading, records_part
 from rabta_deploy.site.layout import layout_of
 from rabta_policy.record import RecordCategory
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def config_option(name: str) -> Callable[[F], F]:
+    """The settings that a site renders for one of its programs."""
+    return click.option(
+        "--config",
+        "config_file",
+        required=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"As `rabta site render` wrote it: {name}.",
+    )
 
 
 @click.group(cls=Faults)
@@ -92,25 +106,10 @@ def record(site_file: Path, root: Path | None, room: str, order: str) -> None:
 
 
 @records.command()
-@click.option(
-    "--config",
-    "config_file",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="As `rabta site render` wrote it: records.yaml.",
-)
+@config_option("records.yaml")
 def run(config_file: Path) -> None:
     """Go through the rooms again and again, until SIGTERM or Ctrl-C."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    log_as_json()
     stopped = Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -173,17 +172,10 @@ def verify(bag: Path, key: str | None) -> None:
 
 
 @records.command()
-@click.option(
-    "--config",
-    "config_file",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="As `rabta site render` wrote it: archiver.yaml.",
-)
+@config_option("archiver.yaml")
 def archiver(config_file: Path) -> None:
     """Run the archiver until SIGTERM or Ctrl-C."""
     from rabta_audit import JournalError
-    from rabta_bots.logs import log_as_json
     from rabta_bots.matrix import MatrixError
     from rabta_records.faults import RecordsError
     from rabta_records.settings import ArchiverSettingsError

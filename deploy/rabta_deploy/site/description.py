@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from rabta_deploy.worker_config import Plan
 from rabta_policy.record import RecordCategory
 
+BRIDGE_ACCOUNT, ARCHIVE_ACCOUNT = "rabta", "archive"
+"""Local parts of the accounts that a site's own programs use."""
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$")]
@@ -315,6 +317,10 @@ class Site(BaseModel):
     ports_from: Annotated[int, Field(ge=1024, le=65_000)] = 18_000
     old_signing_keys: dict[Annotated[str, Field(pattern=r"^ed25519:\w+$")], OldKey] = {}
     allowed_hosts: dict[Host, Annotated[str, Field(min_length=1)]] = {}
+
+    def user_id(self, localpart: str) -> str:
+        """Matrix user id of one of its accounts."""
+        return f"@{localpart}:{self.server_name}"
 
 
 def _loopback(host: str) -> bool:

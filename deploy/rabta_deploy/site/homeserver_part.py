@@ -9,8 +9,7 @@ from urllib.parse import quote, urlencode
 import yaml
 
 from rabta_deploy import synapse_config
-from rabta_deploy.site import records_part
-from rabta_deploy.site.description import Site
+from rabta_deploy.site.description import ARCHIVE_ACCOUNT, Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.sizes import SIZES, plan_of
 from rabta_deploy.site.workload import Contact, Listen, Probe, Workload
@@ -121,7 +120,7 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
         policy_file=site.policy.policy_file,
         authority_file=site.policy.authority_file,
         audit_directory=layout.state / "audit",
-        archiver=records_part.archive_user(site) if site.archive else None,
+        archiver=site.user_id(ARCHIVE_ACCOUNT) if site.archive else None,
         archived_classes=site.archive.invited_to if site.archive else (),
     )
     return SynapseSettings(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import yaml
 
 from rabta_deploy.records.settings import RecordsSettings
-from rabta_deploy.site.description import Archive, Site
+from rabta_deploy.site.description import ARCHIVE_ACCOUNT, BRIDGE_ACCOUNT, Archive, Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.sizes import SIZES
 from rabta_deploy.site.workload import Listen, Probe, Workload
@@ -22,7 +22,7 @@ def settings(site: Site, layout: Layout) -> RecordsSettings:
     at = ports(site)
     return RecordsSettings(
         server_name=site.server_name,
-        bridge=f"@rabta:{site.server_name}",
+        bridge=site.user_id(BRIDGE_ACCOUNT),
         client_url=f"http://127.0.0.1:{at['router client']}",
         registration_secret_file=layout.secret("registration"),
         password_file=layout.secret(_PASSWORD),
@@ -56,18 +56,13 @@ def workload(site: Site, layout: Layout, at: Mapping[str, int]) -> Workload:
     )
 
 
-def archive_user(site: Site) -> str:
-    """User id of the site's archiver."""
-    return f"@archive:{site.server_name}"
-
-
 def archiver(site: Site, layout: Layout, at: Mapping[str, int], archive: Archive) -> Workload:
     """The archiver, a member like another."""
     secrets = ("archive-account-password", "archive-store-key")
     document = {
         "matrix": {
             "homeserver_url": f"http://127.0.0.1:{at['router client']}",
-            "user_id": archive_user(site),
+            "user_id": site.user_id(ARCHIVE_ACCOUNT),
             "password_file": str(layout.secret(secrets[0])),
             "store_key_file": str(layout.secret(secrets[1])),
             "recovery_key_file": str(layout.state / ARCHIVE_STATE / "recovery-key"),

@@ -19,7 +19,7 @@ from rabta_deploy.postgres import Postgres, as_postgres
 from rabta_deploy.process import Child, spawn
 from rabta_deploy.secretfile import keep_secret, write_secret
 from rabta_deploy.site.control import Runner
-from rabta_deploy.site.description import Site
+from rabta_deploy.site.description import ARCHIVE_ACCOUNT, BRIDGE_ACCOUNT, Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.parts import in_order, workloads
 from rabta_deploy.site.ready import ready
@@ -28,8 +28,8 @@ from rabta_deploy.site.secrets_of_site import keep_database_passwords, make_secr
 from rabta_deploy.site.workload import Workload
 
 ACCOUNTS = {
-    "bridge": ("rabta", "bridge-account-password"),
-    "archiver": ("archive", "archive-account-password"),
+    "bridge": (BRIDGE_ACCOUNT, "bridge-account-password"),
+    "archiver": (ARCHIVE_ACCOUNT, "archive-account-password"),
 }
 """Part -> the local part of its account, and the secret it signs in with."""
 ADMINISTRATOR = "rabta-admin"

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from rabta_deploy import router
-from rabta_deploy.site.description import Face, Site
+from rabta_deploy.site.description import BRIDGE_ACCOUNT, Face, Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.sizes import SIZES, Share, plan_of
 from rabta_deploy.site.workload import Contact, Listen, Probe, Workload
@@ -193,7 +193,7 @@ def bridge(site: Site, layout: Layout, ports: Mapping[str, int]) -> Workload:
         },
         "matrix": {
             "homeserver_url": f"http://127.0.0.1:{ports['router client']}",
-            "user_id": f"@rabta:{site.server_name}",
+            "user_id": site.user_id(BRIDGE_ACCOUNT),
             "password_file": str(layout.secret("bridge-account-password")),
             "store_key_file": str(layout.secret("bridge-store-key")),
             "recovery_key_file": str(layout.state / "bridge/recovery-key"),
