@@ -26,12 +26,15 @@ TEST_WORKERS = os.environ.get("RABTA_TEST_WORKERS") == "1"
 _databases = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (`make test` runs two at once), what shares servers stays together."""
     for item in items:
+        if item.get_closest_marker("xdist_group") is not None:
+            continue
         asked = getattr(item, "fixturenames", ())
         shared = (name for name in ("network", "ministries") if name in asked)
-        group = next(shared, str(item.path))
+        group = next(shared, item.nodeid.partition("::")[0])
         item.add_marker(pytest.mark.xdist_group(group))
 
 
