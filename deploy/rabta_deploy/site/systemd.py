@@ -97,6 +97,8 @@ def _others(part: Workload, layout: Layout) -> list[str]:
         "postgres",
         "prometheus",
         "records",
+        "redis",
+        "router",
         "synapse",
         "turn",
     )

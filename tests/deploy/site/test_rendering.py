@@ -171,6 +171,16 @@ def test_every_unit_is_shut_in(site: Site, texts: Mapping[str, str]) -> None:
         assert "rabta_deploy.site.ready" in said["ExecStartPost"], name
 
 
+def test_no_unit_sees_what_another_keeps(site: Site, texts: Mapping[str, str]) -> None:
+    parts = workloads(site, SYSTEM)
+    for part in parts:
+        own = {name.partition("/")[0] for name in part.state}
+        others = {name.partition("/")[0] for one in parts for name in one.state} - own
+        lines = units(texts)[part.name]
+        (hidden,) = (line for line in lines if line.startswith("InaccessiblePaths="))
+        assert {f"-{SYSTEM.state / name}" for name in others} <= set(hidden.split("=")[1].split())
+
+
 def test_every_service_is_shut_in(site: Site, texts: Mapping[str, str]) -> None:
     found = services(texts)
     assert found.keys() == {part.name for part in workloads(site, SYSTEM)}
