@@ -1,5 +1,6 @@
 """A peer's key answer passes only if it says what the policy says."""
 
+import itertools
 import json
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_a_retired_key_may_be_told_beside_the_pinned_one() -> None:
         answer().replace(b"4000000000000", b"5000000000000"),
         answer().replace(b'"signatures": {', b'"signatures": {"x": 1, "fin.gov.test": [], "y": {'),
     ],
+    ids=itertools.count(),
 )
 def test_any_other_answer_is_a_mismatch(told: bytes) -> None:
     with pytest.raises(RefusedError) as error:
@@ -81,7 +83,9 @@ def test_any_other_answer_is_a_mismatch(told: bytes) -> None:
     assert error.value.refusal.reason in {"key-mismatch", "peer-answer-broken"}
 
 
-@pytest.mark.parametrize("told", [b"", b"[]", b"null", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "told", [b"", b"[]", b"null", b"\xff", b"[" * 100_000], ids=itertools.count()
+)
 def test_an_answer_that_is_no_object_is_broken(told: bytes) -> None:
     with pytest.raises(RefusedError) as error:
         checked_key_answer(told, server_name=NAME, pinned=PINNED)
