@@ -46,6 +46,9 @@ def silent(_step: str) -> None:
 class Running:
     """A site that runs below one directory.
 
+    One thread starts it and looks after it: a part is told to end when the thread that started it
+    is gone (prctl(2), PR_SET_PDEATHSIG).
+
     Args:
         site: What to run.
         layout: Its directories, all below one.

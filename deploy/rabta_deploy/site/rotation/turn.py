@@ -1,6 +1,7 @@
 """The TURN secret: coturn takes what either signs, until the old credentials have ended.
 
-coturn asks its database at every sign-in and tries each secret of the realm, so it never stops.
+coturn asks its database at every sign-in and tries each secret of the realm, so it never stops
+(its `turnserver.conf`: "static-auth-secret", `turn_secret`). Not tried against a running one yet.
 """
 
 import sqlite3
