@@ -126,7 +126,9 @@ def document(
 
 
 def _upstream(name: str, ports: list[int], *, by: str = "") -> str:
-    servers = " ".join(f"server 127.0.0.1:{port};" for port in ports)
+    # A process that is away refuses at once, and nginx asks the next. Were it then left alone for
+    # ten seconds, as by default, two restarted in turn would leave nobody to ask.
+    servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
     balanced = f"hash {by} consistent; " if by else ""
     return f"    upstream {name} {{ {balanced}{servers} keepalive 32; }}\n"
 

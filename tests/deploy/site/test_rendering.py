@@ -144,7 +144,7 @@ def test_every_process_that_the_plan_names_is_behind_the_router(
     for part in workloads(site, SYSTEM):
         for listen in part.listens:
             if part.door and listen.use == "http":
-                assert f"server 127.0.0.1:{listen.port};" in text
+                assert f"server 127.0.0.1:{listen.port} " in text
 
 
 def test_every_part_starts_after_what_it_needs(site: Site) -> None:
