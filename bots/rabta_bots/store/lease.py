@@ -105,10 +105,11 @@ class PostgresLease:
             raise LeaseLostError("the lock's connection broke") from error
 
     def release(self) -> None:
-        """Close the connection, and with it the lock."""
+        """Give the lock back, then close the connection, which would free it a moment later."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
                 connection.close()
             except SQLAlchemyError:
                 connection.invalidate()
