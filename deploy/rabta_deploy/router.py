@@ -130,7 +130,10 @@ def _upstream(name: str, ports: list[int], *, by: str = "") -> str:
     # ten seconds, as by default, two restarted in turn would leave nobody to ask.
     servers = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
     balanced = f"hash {by} consistent; " if by else ""
-    return f"    upstream {name} {{ {balanced}{servers} keepalive 32; }}\n"
+    # Kept for less than the 60 s after which Synapse (Twisted) closes an idle connection: a POST
+    # that crosses that end would be answered with 502.
+    kept = "keepalive 32; keepalive_timeout 45s;"
+    return f"    upstream {name} {{ {balanced}{servers} {kept} }}\n"
 
 
 _TO_PROCESS = "            proxy_pass http://$process;\n"
