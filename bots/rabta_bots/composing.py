@@ -28,7 +28,7 @@ from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
 from rabta_bots.store.documents import reasons_of
 from rabta_bots.store.events import event_by_row
-from rabta_bots.store.outbox import NO_HOLDER, sent_of_card
+from rabta_bots.store.outbox import NO_HOLDER, sent_of_card, told_later
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.shared_rooms import posts_of
 from rabta_contract.event import Event
@@ -217,6 +217,8 @@ class Composer:
 
     def _amend(self, connection: Connection, row: Row[Any], card: Row[Any]) -> Composed | Permanent:
         """The card as it is now, in the place of what was shown: something about it is new."""
+        if told_later(connection, row):
+            return Permanent("told-later", moot=True)
         officer = (
             officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None
         )

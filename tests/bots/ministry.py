@@ -217,6 +217,7 @@ async def running(
     settings = ministry.settings(**changes)
     engine = open_store(settings.database.full_url(), ministry.hands)
     chat = chat or Recorder()
+    chat.clock = ministry.hands
     made = iter(codes or (f"{number:04d}" for number in range(1000, 9999)))
     bridge = Bridge(settings, engine, chat, clock=ministry.hands, make_code=lambda: next(made))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()

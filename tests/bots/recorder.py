@@ -7,7 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,16 @@ class Recorder:
     given_up: list[Undecryptable] = field(default_factory=list)
     media: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded, in clear, by its mxc: (a recorder encrypts nothing)."""
+    clock: Callable[[], datetime] = lambda: datetime.fromtimestamp(0, UTC)
+    """The homeserver's."""
     lost_sends: int = 0
     """So many documents are taken, and the answers to them lost."""
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
+        self.answering = asyncio.Event()
+        """While it is not set, what is sent stands in its room and the answer is on its way."""
+        self.answering.set()
         self._inbox: dict[str, Received] = {}
         self._said: dict[str, Received] = {}
         self._poke: Callable[[], None] = lambda: None
@@ -94,6 +99,7 @@ class Recorder:
         await self._stopped.wait()
 
     async def stop(self) -> None:
+        self.answering.set()
         self._stopped.set()
 
     def received(self, limit: int = 50) -> list[Received]:
@@ -151,6 +157,7 @@ class Recorder:
                 return earlier.event_id
         event_id = f"$sent{next(self._numbers)}"
         self.sent.append(Sent(event_id, room_id, event_type, dict(content), txn_id))
+        await self.answering.wait()
         if "file" in content and self.lost_sends:
             self.lost_sends -= 1
             raise MatrixError("homeserver-unreachable", permanent=False)
@@ -243,7 +250,7 @@ class Recorder:
             encrypted=encrypted,
             device=device,
             device_id="PHONE",
-            origin_server_ts=0,
+            origin_server_ts=int(self.clock().timestamp() * 1000),
         )
         self._poke()
         return event_id

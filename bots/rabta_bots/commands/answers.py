@@ -32,6 +32,9 @@ REFUSALS: dict[str, str] = {
     Refusal.NO_SUCH_CARD: N_("This post has no card of that number."),
     Refusal.NOTHING_PENDING: N_("Nothing is pending in this room."),
     Refusal.WHICH_CARD: N_("Several cards are pending. Reply to one of them, or write its number:"),
+    Refusal.NOT_A_CARD: N_(
+        "What you replied to is no card. Reply to the card itself, or write its number:"
+    ),
     Refusal.CARD_EXPIRED: N_("This card has expired. Decide in e-Office."),
     Refusal.CARD_BUSY: N_("Your earlier command on this card is still being carried out."),
     Refusal.CARD_USED: N_("This card was used already; one card takes one decision."),

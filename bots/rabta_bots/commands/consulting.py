@@ -46,7 +46,7 @@ RIGHTS = (ActionKind.REFERENCE, ActionKind.INVITE)
 
 def consult(talk: Conversation, desk: Desk, said: Said) -> str:
     """`consult <post>`: our side's yes; the other side is asked for its own."""
-    file = meant(talk, desk, Said(said.verb, said.card))
+    file = meant(talk, desk, Said(said.verb, said.card), talk.reading.targets)
     if isinstance(file, Missing):
         return talk.refuse(file.refusal, file.listing)
     connection = talk.connection

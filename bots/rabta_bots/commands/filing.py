@@ -23,7 +23,8 @@ def file_document(talk: Conversation, desk: Desk, said: Said) -> str:
     ours = target is not None and card_of_message(connection, received.room_id, target) is not None
     if target is None or ours:
         return talk.refuse(Refusal.NO_DOCUMENT)
-    file = meant(talk, desk, said)
+    # The reply names the document, not a card.
+    file = meant(talk, desk, said, targets=())
     if isinstance(file, Missing):
         return talk.refuse(file.refusal, file.listing)
     allowed = allowance(policy, Grade(file.grade))

@@ -35,7 +35,10 @@ class Missing:
 def find_card(
     connection: Connection, room: PostRoom, number: int | None, targets: Sequence[str]
 ) -> Found | Missing:
-    """The card by its number, by the message that was replied to, or as the only one pending."""
+    """The card by its number, by the message that was replied to, or as the only one pending.
+
+    Who replies to something that shows no card means something: what is pending is not guessed.
+    """
     if number is not None:
         card = card_by_id(connection, number)
         mine = card is not None and card.post_id == room.post_id
@@ -45,10 +48,12 @@ def find_card(
         if card is not None:
             return Found(card)
     pending = open_cards(connection, [room.post_id], room.room_id)
-    if len(pending) == 1:
-        return Found(pending[0])
     if not pending:
         return Missing(Refusal.NOTHING_PENDING)
+    if targets:
+        return Missing(Refusal.NOT_A_CARD, listing(pending))
+    if len(pending) == 1:
+        return Found(pending[0])
     return Missing(Refusal.WHICH_CARD, listing(pending))
 
 

@@ -24,7 +24,7 @@ FOR_WHOM = N_("This room is for {number}. It concerns: {posts}. Asked for by {po
 
 def open_case(talk: Conversation, desk: Desk, said: Said) -> str:
     """Ask for the case room of a file, for the posts that it came from or went to."""
-    file = meant(talk, desk, said)
+    file = meant(talk, desk, said, talk.reading.targets)
     if isinstance(file, Missing):
         return talk.refuse(file.refusal, file.listing)
     connection, now = talk.connection, talk.now

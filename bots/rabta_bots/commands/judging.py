@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     NO_SUCH_CARD = "no-such-card"
     NOTHING_PENDING = "nothing-pending"
     WHICH_CARD = "which-card"
+    NOT_A_CARD = "not-a-card"
     CARD_EXPIRED = "card-expired"
     CARD_BUSY = "card-busy"
     CARD_USED = "card-used"

@@ -43,7 +43,7 @@ PURPOSES = {
 MOVING = frozenset({EventType.FILE_MARKED, EventType.FILE_RETURNED, EventType.FILE_REFERRED})
 
 
-def meant(talk: Conversation, desk: Desk, said: Said) -> Row[Any] | Missing:
+def meant(talk: Conversation, desk: Desk, said: Said, targets: Sequence[str]) -> Row[Any] | Missing:
     """The file that the words, the reply or the only pending card name, or why there is none.
 
     Only a file of which a post of the officer has had a card, and not one whose class is above
@@ -54,7 +54,7 @@ def meant(talk: Conversation, desk: Desk, said: Said) -> Row[Any] | Missing:
         posts = posts_held(talk.connection, desk.officer.person_id, talk.now)
         file = file_by_number(talk.connection, said.words, posts)
     else:
-        found = find_card(talk.connection, desk.room, said.card, talk.reading.targets)
+        found = find_card(talk.connection, desk.room, said.card, targets)
         if isinstance(found, Missing):
             return found
         file = file_by_id(talk.connection, found.row.file_id) if found.row.file_id else None
@@ -70,7 +70,7 @@ def meant(talk: Conversation, desk: Desk, said: Said) -> Row[Any] | Missing:
 
 def history(talk: Conversation, desk: Desk, said: Said) -> str:
     """`history <file>`: its movements and decisions, as the bridge knows them."""
-    file = meant(talk, desk, said)
+    file = meant(talk, desk, said, talk.reading.targets)
     if isinstance(file, Missing):
         return talk.refuse(file.refusal, file.listing)
     language, zone = talk.language, talk.composer.zone
@@ -87,7 +87,7 @@ def history(talk: Conversation, desk: Desk, said: Said) -> str:
 
 def open_link(talk: Conversation, desk: Desk, said: Said) -> str:
     """`open <file>`: the address at which e-Office shows it, as its latest event gave it."""
-    file = meant(talk, desk, said)
+    file = meant(talk, desk, said, talk.reading.targets)
     if isinstance(file, Missing):
         return talk.refuse(file.refusal, file.listing)
     told = events_of_file(talk.connection, file.file_id)

@@ -7,7 +7,7 @@ file of its own, and one line in one of the two tables here.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -29,6 +29,8 @@ from rabta_bots.commands.reading import Reading, read
 from rabta_bots.composing import Composer
 from rabta_bots.matrix import Received
 from rabta_bots.officers import Officer, officer_of_user
+from rabta_bots.store.cards import card_of_message
+from rabta_bots.store.outbox import on_its_way
 from rabta_bots.store.rooms import PostRoom, post_of_room
 from rabta_bots.store.shared_rooms import room_with_id
 from rabta_contract.vocabulary import CommandVerb
@@ -65,6 +67,12 @@ def four_digits() -> str:
     return f"{secrets.randbelow(10_000):04d}"
 
 
+HELD = "held"
+"""The result of a message that answers what is still being noted as sent: it is read later."""
+
+_HELD_FOR = timedelta(minutes=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Processing:
     """Processes messages as of one moment.
@@ -82,10 +90,15 @@ class Processing:
     make_code: Callable[[], str] = four_digits
 
     def process(self, connection: Connection, received: Received) -> str:
-        """Do what the message asks; gives the result for the metrics (a reason code or a word)."""
+        """Do what the message asks; gives the result for the metrics: a reason code or a word.
+
+        Of `HELD` nothing was done; it and what follows it in its room come again.
+        """
         reading = read(received) if received.sender != self.bot else None
         if reading is None:
             return "ignored"
+        if self._too_early(connection, received, reading):
+            return HELD
         room = post_of_room(connection, received.room_id)
         if room is None and self._among_others(connection, received.room_id, reading):
             return "ignored"
@@ -113,6 +126,20 @@ class Processing:
         if not holds(talk.connection, self.composer, officer, room.post_id):
             return talk.refuse(Refusal.NOT_HOLDER)
         return AT_A_DESK[said.verb](talk, Desk(officer, room), said)
+
+    def _too_early(self, connection: Connection, received: Received, reading: Reading) -> bool:
+        """Whether it may answer a message of ours that is not noted as sent yet.
+
+        The homeserver has such a message, and officers see it, before we have its answer; when
+        that is lost, until we have sent it again. Nobody waits longer than `_HELD_FOR`.
+        """
+        since = datetime.fromtimestamp(received.origin_server_ts / 1000, UTC)
+        if not reading.targets or abs(self.composer.now - since) > _HELD_FOR:
+            return False
+        known = any(
+            card_of_message(connection, received.room_id, target) for target in reading.targets
+        )
+        return not known and on_its_way(connection, received.room_id)
 
     def _among_others(self, connection: Connection, room_id: str, reading: Reading) -> bool:
         """Whether people talk with each other in a room of several posts, and not to us."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 
 from rabta_bots.chat import Chat
-from rabta_bots.commands.processing import Processing
+from rabta_bots.commands.processing import HELD, Processing
 from rabta_bots.matrix import Received
 from rabta_bots.metrics import Metrics
 from rabta_bots.store.opening import in_store
@@ -33,18 +33,28 @@ class Reader:
 
     async def read_all(self) -> int:
         """Process what came; gives how many messages that was."""
-        received = self._chat.received()
-        for letter in received:
-            await self._read(letter)
-        return len(received)
+        read, held = 0, set[str]()
+        for letter in self._chat.received():
+            if letter.room_id in held:
+                continue
+            if await self._read(letter):
+                read += 1
+            else:
+                held.add(letter.room_id)
+        return read
 
-    async def _read(self, letter: Received) -> None:
+    async def _read(self, letter: Received) -> bool:
+        """Process a message; False when it is held back."""
         processing = self._processing()
 
         def once(connection: Connection) -> str:
             result = processing.process(connection, letter)
-            self._chat.done(letter.event_id, connection)
+            if result != HELD:
+                self._chat.done(letter.event_id, connection)
             return result
 
         result = await in_store(self._engine, once)
+        if result == HELD:
+            return False
         self._metrics.commands.labels(result=result).inc()
+        return True

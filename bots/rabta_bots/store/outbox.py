@@ -27,6 +27,8 @@ _BEFORE = select(
     select(func.max(outbox.c.seq)).where(outbox.c.stream == bindparam("of")).scalar_subquery(),
 )
 _THIS = outbox.c.row == bindparam("this")
+# Its words are fixed: it may be on its way. (JSON columns keep `null`, which is not SQL's NULL.)
+_FIXED = outbox.c.txn_id.is_not(None)
 _FIX = (
     update(outbox)
     .where(_THIS)
@@ -228,7 +230,7 @@ def hide_content(connection: Connection, card_id: int, content: Mapping[str, Any
     One that may be on its way keeps its transaction id, so that the redaction behind it in the
     stream finds it; whichever of the two contents the homeserver took.
     """
-    mine = and_(outbox.c.card_id == card_id, outbox.c.content.is_not(None))
+    mine = and_(outbox.c.card_id == card_id, _FIXED)
     connection.execute(
         update(outbox)
         .where(mine, outbox.c.state.in_((PENDING, WAITING)))
@@ -257,7 +259,7 @@ def hide_stream(connection: Connection, stream: str, content: Mapping[str, Any])
         update(outbox)
         .where(
             outbox.c.stream == stream,
-            outbox.c.content.is_not(None),
+            _FIXED,
             outbox.c.state.in_((PENDING, WAITING)),
         )
         .values(content=dict(content))
@@ -318,6 +320,24 @@ def has_unsent(connection: Connection, card_id: int, part: str) -> bool:
 def mark_done(connection: Connection, row: int) -> None:
     """Note that what the row asked for, which is no message, was done."""
     connection.execute(update(outbox).where(outbox.c.row == row).values(state=SENT, reason=None))
+
+
+def on_its_way(connection: Connection, room_id: str) -> bool:
+    """Whether something may stand in the room already that is not noted as sent.
+
+    Answers do not count: nobody commands by replying to them.
+    """
+    unsent = and_(_FIXED, outbox.c.state == PENDING, outbox.c.part != "say")
+    query = select(outbox.c.row).where(outbox.c.room_id == room_id, unsent).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def told_later(connection: Connection, row: Row[Any]) -> bool:
+    """Whether a later edit of the same card is queued, which will say what this one would."""
+    same = and_(outbox.c.stream == row.stream, outbox.c.card_id == row.card_id)
+    later = and_(outbox.c.seq > row.seq, outbox.c.part.in_(("amend", "outcome")))
+    query = select(outbox.c.row).where(same, later, outbox.c.state == PENDING).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def mark_sent(connection: Connection, row: int, message_id: str) -> None:
