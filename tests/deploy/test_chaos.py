@@ -156,6 +156,16 @@ def test_two_edits_of_a_card_and_two_equal_answers_are_duplicates() -> None:
     assert len(tally.count([told], [card, *answers], closed_unshown=()).duplicated) == 1
 
 
+def test_a_card_that_says_again_what_it_said_before_is_no_duplicate() -> None:
+    (told,) = ledger.told([_event(1, 1)])
+    card = _seen(told, 0)
+    edits = [
+        _seen(told, place, card=None, replaces=card.event_id, body=body)
+        for place, body in enumerate(("whole", "a document is missing", "whole"), 1)
+    ]
+    assert tally.count([told], [card, *edits], closed_unshown=()).whole
+
+
 def test_each_document_of_a_shown_card_is_there_once() -> None:
     event = _event(1, 1)
     event["data"]["documents"] = [{"name": "a.pdf"}, {"name": "b.pdf"}]

@@ -46,6 +46,7 @@ class Havoc:
         self._by_chance = by_chance
         chosen = [one for one in moments if not one.step.first_start]
         self._dice.shuffle(chosen)
+        chosen.sort(key=lambda moment: not moment.step.early)
         # The first start has its order: what is past does not come again.
         first = set(moments) - set(chosen)
         chosen = [one for one in MOMENTS if one in first] + chosen

@@ -20,7 +20,8 @@ from rabta_deploy.officer import OfficerError
 _PATIENCE_S = 300.0
 _AGAIN_S = 0.3
 _AT_ONCE = 24
-_LONGEST = 1.5
+# What was wanted is there, and not all harm is done: few files go on.
+_AT_LEISURE = 2
 _IN_CHAT = 0.65
 # At most so many documents on a file, and how often one is put there before it is sent.
 _DOCUMENTS = 2
@@ -67,7 +68,7 @@ class Load:
         self._clerks: dict[str, Clerk] = {}
 
     async def run(self, enough: Callable[[], bool]) -> None:
-        """Work until events and decisions are there, and `enough` says so; half as long again.
+        """Work until events and decisions are there, and `enough` says so.
 
         Args:
             enough: Whether everything was done to the house that shall be done to it.
@@ -82,9 +83,9 @@ class Load:
             for number in range(1, 1 + self.goal.files):
                 all_files.create_task(one(number))
         number = self.goal.files
-        while self._short() or (not enough() and self.goal.told < self.goal.events * _LONGEST):
+        while (short := self._short()) or not enough():
             async with asyncio.TaskGroup() as further:
-                for _ in range(_AT_ONCE // 4):
+                for _ in range(_AT_ONCE // 4 if short else _AT_LEISURE):
                     number += 1
                     further.create_task(one(number))
 

@@ -43,6 +43,7 @@ class Step:
         edges: Where it can be killed.
         often: How many times it runs for one file, roughly; a rare one is killed the first time.
         first_start: Whether it runs on the first start alone.
+        early: Whether it comes while posts are new to the bridge, and hardly ever later.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Step:
     edges: tuple[Edge, ...]
     often: int = 1
     first_start: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,9 @@ class Moment:
         return f"{self.step.name}/{self.edge}"
 
 
-def _bridge(
-    name: str, place: str, edges: tuple[Edge, ...], often: int = 1, *, first_start: bool = False
-) -> Step:
+def _bridge(name: str, place: str, edges: tuple[Edge, ...], often: int = 1, **when: bool) -> Step:
     module, _, function = place.partition(":")
-    return Step(name, Part.BRIDGE, f"rabta_bots.{module}", function, edges, often, first_start)
+    return Step(name, Part.BRIDGE, f"rabta_bots.{module}", function, edges, often, **when)
 
 
 STEPS = (
@@ -89,9 +89,9 @@ STEPS = (
     _bridge("event-planned", "store.events:set_event_state", COMMIT, 10),
     _bridge("card-made", "store.cards:make_card", COMMIT, 8),
     # A room is made, and its holder let in.
-    _bridge("room-made", "matrix.rooms:Rooms.create", CALL),
-    _bridge("room-learned", "matrix.rooms:Rooms._learn", CALL),
-    _bridge("room-remembered", "store.rooms:remember_room", COMMIT),
+    _bridge("room-made", "matrix.rooms:Rooms.create", CALL, early=True),
+    _bridge("room-learned", "matrix.rooms:Rooms._learn", CALL, early=True),
+    _bridge("room-remembered", "store.rooms:remember_room", COMMIT, early=True),
     # A message is fixed, encrypted and sent.
     _bridge("content-fixed", "store.outbox:fix_content", COMMIT, 8),
     _bridge("room-key-made", "matrix.sharing:Sharing._rotate", COMMIT),

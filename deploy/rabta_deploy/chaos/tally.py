@@ -127,16 +127,22 @@ def _event(event: Told) -> str:
 
 def _said_twice(seen: Sequence[Seen]) -> list[str]:
     """Edits and answers that came more than once."""
-    # The same words for the same card or in answer to the same message.
-    edits = Counter((one.replaces, one.body) for one in seen if one.replaces)
+    # What a card says may come back, as when a document is there again; not twice in a row.
+    last: dict[str, str] = {}
+    edits: Counter[tuple[str | None, str]] = Counter()
+    for one in seen:
+        if one.replaces:
+            edits[one.replaces, one.body] += last.get(one.replaces) == one.body
+            last[one.replaces] = one.body
+    # The same words in answer to the same message.
     answers = Counter(
         (one.reply_to, one.body) for one in seen if one.reply_to and one.document is None
     )
     return [
-        f"{what} of {of}: {times} times"
-        for what, counted in (("the edit", edits), ("the answer", answers))
+        f"{what} of {of}: {times} times too often"
+        for what, counted in (("the edit", edits), ("the answer", answers - Counter(set(answers))))
         for (of, _), times in counted.items()
-        if times > 1
+        if times
     ]
 
 
