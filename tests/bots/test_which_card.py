@@ -17,9 +17,7 @@ async def one_shown_and_one_on_its_way(
     bridge: Running, telling: Telling, eventually: Any
 ) -> tuple[Sent, Sent]:
     """Two cards in one room; the bridge has no answer of the homeserver about the second."""
-    await deliver_all(
-        bridge, telling.charge("ITT-DS-ADMN", "p-2"), telling.marked(file_id="ITT-1")
-    )
+    await deliver_all(bridge, telling.charge("ITT-DS-ADMN", "p-2"), telling.marked(file_id="ITT-1"))
     (shown,) = await eventually(bridge.chat.cards)
     await eventually(lambda: noted(bridge, shown), what="the first card noted as sent")
     bridge.chat.answering.clear()
