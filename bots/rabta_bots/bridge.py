@@ -22,7 +22,7 @@ from rabta_bots.commands.raising import Raising
 from rabta_bots.commands.reader import Reader
 from rabta_bots.commands.unreadable import Unreadable
 from rabta_bots.composing import Composer
-from rabta_bots.directory import DirectoryFile
+from rabta_bots.directory import Directory, DirectoryFile
 from rabta_bots.documents.filing import DocumentFiler
 from rabta_bots.documents.posting import DocumentPoster
 from rabta_bots.documents.scanning import Clamd
@@ -43,6 +43,7 @@ from rabta_bots.secrets_of_settings import digest_key
 from rabta_bots.sending import Sender
 from rabta_bots.settings import Settings
 from rabta_bots.shared_rooms import SharedRooms
+from rabta_bots.staffing import follow_directory
 from rabta_bots.status import counts
 from rabta_bots.store.opening import in_store
 from rabta_bots.timekeeping import Timekeeper
@@ -96,6 +97,7 @@ class Bridge:
         self._rulebook.load()
         self._directory = DirectoryFile(settings.directory_file)
         self._directory.reload()
+        self._followed: Directory | None = None
         self._intake = Intake(
             engine=engine,
             clock=clock,
@@ -350,10 +352,19 @@ class Bridge:
         if await asyncio.to_thread(self._rulebook.reload):
             self._sending.wake()
         try:
-            if self._directory.reload():
-                self._wake_aligning()
+            self._directory.reload()
         except SettingsError as error:
             log.warning("directory-refused", faults=[fault.path for fault in error.faults])
+        directory, now = self._directory.current, self._clock()
+        if directory is not self._followed:
+            await in_store(
+                self._engine,
+                lambda connection: follow_directory(
+                    connection, directory, self._settings.organisation, now
+                ),
+            )
+            self._followed = directory
+            self._wake_aligning()
         return False
 
     async def _plan(self) -> bool:
@@ -439,6 +450,7 @@ class Bridge:
             timedelta(minutes=settings.reminder_gap_minutes),
             settings.registry_post,
             self._timekeeper,
+            self._directory.current.posts,
         )
 
     def _composer(self) -> Composer:

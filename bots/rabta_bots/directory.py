@@ -1,16 +1,23 @@
-"""Knows which Matrix user a person of e-Office is, and in which language the person reads."""
+"""Knows which Matrix user a person of e-Office is, and in which language the person reads.
 
-from dataclasses import dataclass
+Where a ministry keeps its staff itself (rabta_staff), the directory also says who holds which post.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from rabta_bots.charges import Charge
 from rabta_bots.faults import Fault, SettingsError
 from rabta_bots.settings import UserId, parse_document
 from rabta_bots.watched_file import WatchedFile
+from rabta_contract.vocabulary import ChargeKind
 
 Language = Literal["en", "ur"]
+Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class Person(BaseModel):
@@ -33,11 +40,45 @@ class Person(BaseModel):
         return self.user_id.partition(":")[2]
 
 
-class DirectoryDocument(BaseModel):
-    """The directory file: person ids of e-Office to persons."""
+class Holding(BaseModel):
+    """A person has charge of a post since a moment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    persons: dict[Annotated[str, Field(min_length=1, max_length=128)], Person]
+    person_id: Id
+    kind: ChargeKind = ChargeKind.REGULAR
+    from_: AwareDatetime = Field(alias="from")
+
+
+class Post(BaseModel):
+    """A post whose charges the directory keeps.
+
+    Args:
+        section: Within the organisation.
+        reports_to: The superior post.
+        charges: All that are in force; without any the post is vacant.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    designation: Annotated[str, Field(min_length=1)]
+    designation_ur: str | None = None
+    section: Annotated[str, Field(max_length=128)] | None = None
+    reports_to: Id | None = None
+    charges: tuple[Holding, ...] = ()
+
+    def charges_of(self, post_id: str) -> list[Charge]:
+        """The charges as the bridge keeps them."""
+        return [
+            Charge(post_id, one.person_id, one.kind.value, one.kind.may_decide, one.from_)
+            for one in self.charges
+        ]
+
+
+class DirectoryDocument(BaseModel):
+    """The directory file: person ids of e-Office to persons, and posts whose charges it keeps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    persons: dict[Id, Person]
+    posts: dict[Id, Post] = {}
 
     @model_validator(mode="after")
     def _one_person_each(self) -> "DirectoryDocument":
@@ -54,16 +95,17 @@ class DirectoryDocument(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The persons as of one reading of the file."""
+    """The persons, and the posts that it keeps, as of one reading of the file."""
 
     persons: dict[str, Person]
     person_of_user: dict[str, str]
+    posts: Mapping[str, Post] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: DirectoryDocument) -> "Directory":
         """The directory with its reverse table."""
         reverse = {person.user_id: person_id for person_id, person in document.persons.items()}
-        return cls(dict(document.persons), reverse)
+        return cls(dict(document.persons), reverse, dict(document.posts))
 
     def person(self, person_id: str) -> Person | None:
         """The person, or None when the file does not name the id."""

@@ -1,6 +1,6 @@
 """Turns one stored event into its consequences: charges, cards, lines, notes. One transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,6 +62,7 @@ class Planner:
         reminder_gap: How long a post is left in peace after a reminder.
         registry_post: The post that issues and receives papers (R&I), if there is one.
         timekeeper: Keeps the deadlines; None where nothing is kept by the clock.
+        kept_posts: Posts whose charges the directory keeps; e-Office's word on them is not taken.
     """
 
     policy: Policy
@@ -69,6 +70,7 @@ class Planner:
     reminder_gap: timedelta = timedelta(minutes=5)
     registry_post: str | None = None
     timekeeper: Timekeeper | None = None
+    kept_posts: Collection[str] = ()
 
     def plan(self, connection: Connection, row: Row[Any], now: datetime) -> Planned:
         """Do what the event asks for."""
@@ -154,6 +156,9 @@ class _Step:
     def _charge(self, event: Event) -> bool:
         told = event.data.charge
         if told is None:
+            return False
+        if told.post.post_id in self.planner.kept_posts:
+            self._audit("charge-not-taken", reason="kept-by-directory", detail=told.post.post_id)
             return False
         if event.kind is EventType.CHARGE_ASSUMED:
             remember_post(self.connection, told.post.model_dump(mode="json"))

@@ -1,65 +1,81 @@
-"""Carries what the register says to the bridge's directory, the homeserver and the journal.
+"""Carries what the register says to the bridge's directory and to the homeserver.
 
 First the rooms, then the sessions: who leaves a desk is out of its rooms before anything else.
-What fails is tried again; what was carried is marked with the version that was.
+What fails is tried again until the homeserver has it.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Engine, Row, select, update
 
-from rabta_audit import Journal, Record
-from rabta_staff import directory_file, register
+from rabta_staff import directory_file
 from rabta_staff.homeserver import Homeserver, HomeserverError
-from rabta_staff.people import shown_name
-from rabta_staff.settings import Settings
-from rabta_staff.tables import acts, persons
+from rabta_staff.people import number_of, shown_name
+from rabta_staff.register import Register
+from rabta_staff.shapes import User, serves
+from rabta_staff.store import Account
 
 log = structlog.get_logger("rabta.staff")
 
-LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
 AT_ONCE = 8
+A_TURN = 100
+"""Accounts carried before the directory and those who leave are looked at again."""
+
+
+class SignOn(NamedTuple):
+    """How accounts are tied to the ministry's single sign-on.
+
+    Attributes:
+        provider: Synapse's name of it.
+        attribute: Which attribute of a person is the subject there.
+    """
+
+    provider: str
+    attribute: str
+
+    def subject(self, user: User) -> tuple[str, str] | None:
+        """Provider and subject of a person; None where the person has none."""
+        subject = {
+            "external_id": user.external_id,
+            "user_name": user.user_name,
+            "number": number_of(user),
+        }[self.attribute]
+        return (self.provider, subject) if subject else None
 
 
 class Carrier:
     """Carries until it is cancelled.
 
     Args:
-        engine: The store.
+        register: The register.
         homeserver: The accounts.
-        journal: The audit; only this process writes it.
-        settings: The service's.
-        clock: Gives the time.
+        directory: The file for the bridge.
+        sign_on: Of the people; without one they have passwords.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        homeserver: Homeserver,
-        journal: Journal,
-        settings: Settings,
-        clock: Callable[[], datetime],
+        self, register: Register, homeserver: Homeserver, directory: Path, sign_on: SignOn | None
     ) -> None:
-        self._engine = engine
+        self._register = register
         self._homeserver = homeserver
-        self._journal = journal
-        self._settings = settings
-        self._clock = clock
+        self._directory = directory
+        self._sign_on = sign_on
+        self._written: int | None = None
         self._wake = asyncio.Event()
         self._lanes = asyncio.Semaphore(AT_ONCE)
+        self.faults: dict[str, str] = {}
+        """Person -> reason code, of whom the homeserver could not be told."""
 
     def wake(self) -> None:
         """Look at once; called from the loop's own thread."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Look whenever it is woken, and every second: the command line writes to the store too."""
+        """Look whenever it is woken, and again while something is owed."""
         while True:
             self._wake.clear()
             try:
@@ -67,131 +83,65 @@ class Carrier:
             except Exception:
                 log.exception("carrying-failed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(AGAIN_SECONDS):
                     await self._wake.wait()
 
     async def turn(self) -> None:
-        """One look: directory, accounts, journal."""
+        """One look: the directory, the accounts, and the directory of those who have one now."""
         await asyncio.to_thread(self._write_directory)
-        due = await asyncio.to_thread(self._due)
+        due = sorted(self._register.due().items(), key=self._urgency)
         async with asyncio.TaskGroup() as group:
-            for row in due:
-                group.create_task(self._carry(row))
-        await asyncio.to_thread(self._write_journal)
+            for user_id, account in due[:A_TURN]:
+                group.create_task(self._carry(user_id, account))
+        await asyncio.to_thread(self._write_directory)
+        if len(due) > A_TURN:
+            self._wake.set()
+
+    def _urgency(self, due: tuple[str, Account]) -> tuple[bool, bool]:
+        """Who is to be out comes first; who failed before holds nobody up."""
+        user_id, account = due
+        user = self._register.user(user_id)
+        leaves = user is None or not serves(user) or account.ends_sessions
+        return user_id in self.faults, not leaves
 
     def _write_directory(self) -> None:
-        with self._engine.connect() as connection:
-            directory = directory_file.document(connection, self._settings.server_name)
-        if directory_file.write(Path(self._settings.directory_file), directory):
+        changes = self._register.changes
+        if changes == self._written:
+            return
+        directory = directory_file.document(self._register)
+        if directory_file.write(self._directory, directory):
             log.info("directory-written", persons=len(directory["persons"]))
+        self._written = changes
 
-    def _due(self) -> list[Row[Any]]:
-        with self._engine.connect() as connection:
-            return list(connection.execute(select(persons).where(persons.c.due)))
-
-    async def _carry(self, row: Row[Any]) -> None:
+    async def _carry(self, user_id: str, account: Account) -> None:
         async with self._lanes:
             try:
-                if row.active:
-                    await self._bring(row)
-                elif row.owned:
-                    await self._homeserver.close_account(row.localpart)
+                await self._tell(user_id, account)
             except HomeserverError as error:
-                if row.fault != error.reason:
-                    log.warning("account-not-carried", person=row.id, reason=error.reason)
-                await asyncio.to_thread(self._mark, row, fault=error.reason)
+                if self.faults.get(user_id) != error.reason:
+                    log.warning("account-not-carried", person=user_id, reason=error.reason)
+                self.faults[user_id] = error.reason
                 return
-            act = "account-carried" if row.active else "account-closed"
-            await asyncio.to_thread(self._mark, row, fault=None, due=False, act=act)
+            self.faults.pop(user_id, None)
+            await asyncio.to_thread(self._register.carried, user_id, account.owing)
 
-    async def _bring(self, row: Row[Any]) -> None:
-        if not row.owned and not await self._own(row):
-            raise HomeserverError("account-taken", permanent=False)
-        if row.sessions_end:
+    async def _tell(self, user_id: str, account: Account) -> None:
+        with self._register.lock:
+            user = self._register.user(user_id)
+            held = self._register.held(user_id)
+        if user is None or not serves(user):
+            if account.owned:
+                ended = await self._homeserver.shut(account.localpart)
+                log.info("account-shut", person=user_id, devices=ended)
+            return
+        if account.ends_sessions:
             # Before the name: whoever left the desk is out, whatever else fails.
-            ended = await self._homeserver.end_sessions(row.localpart)
-            await asyncio.to_thread(self._sessions_ended, row, ended)
-        held = await asyncio.to_thread(self._posts, row.id)
-        await self._homeserver.bring(row.localpart, shown_name(row.name, held), self._subject(row))
-
-    async def _own(self, row: Row[Any]) -> bool:
-        """Whether the account's name was found free and is kept for this person from now on."""
-        free = await self._homeserver.look_up(row.localpart) is None
-
-        def keep() -> None:
-            with self._engine.begin() as connection:
-                if free:
-                    owned = update(persons).where(persons.c.id == row.id).values(owned=True)
-                    connection.execute(owned)
-                else:
-                    # Another's account, made before there was a register: a homonym's.
-                    taken = {row.localpart, *self._reserved}
-                    register.another_localpart(connection, row, self._clock(), reserved=taken)
-
-        await asyncio.to_thread(keep)
-        return free
-
-    @property
-    def _reserved(self) -> tuple[str, ...]:
-        return (*self._settings.reserved, self._settings.account)
-
-    def _posts(self, person_id: str) -> list[Any]:
-        with self._engine.connect() as connection:
-            return register.posts_of(connection, person_id)
-
-    def _subject(self, row: Row[Any]) -> tuple[str, str] | None:
-        attribute = self._settings.sso_subject
-        if attribute is None:
-            return None
-        subject = row.subject or getattr(row, attribute)
-        return None if subject is None else (self._settings.sso_provider, subject)
-
-    def _sessions_ended(self, row: Row[Any], ended: int) -> None:
-        """Note it, unless the person has moved once more since."""
-        with self._engine.begin() as connection:
-            same = (persons.c.id == row.id) & (persons.c.version == row.version)
-            connection.execute(update(persons).where(same).values(sessions_end=False))
-            register.note(connection, "sessions-ended", self._clock(), person_id=row.id)
-        log.info("sessions-ended", person=row.id, devices=ended)
-
-    def _mark(
-        self, row: Row[Any], *, fault: str | None, due: bool = True, act: str | None = None
-    ) -> None:
-        with self._engine.begin() as connection:
-            same = (persons.c.id == row.id) & (persons.c.version == row.version)
-            values = {"fault": fault, **({} if due else {"due": False, "sessions_end": False})}
-            done = connection.execute(update(persons).where(same).values(**values))
-            if act is not None and done.rowcount:
-                register.note(connection, act, self._clock(), person_id=row.id)
-
-    def _write_journal(self) -> None:
-        with self._engine.connect() as connection:
-            waiting = list(connection.execute(_WAITING))
-        for row in waiting:
-            self._journal.append(self._record(row))
-        self._journal.sync()
-        with self._engine.begin() as connection:
-            for row in waiting:
-                connection.execute(update(acts).where(acts.c.row == row.row).values(journaled=True))
-
-    def _record(self, row: Row[Any]) -> Record:
-        about = None if row.localpart is None else self._homeserver.user_id(row.localpart)
-        return Record(
-            time=row.time,
-            serial=0,
-            path="staff",
-            action=row.act,
-            verdict="noted",
-            origin=self._settings.server_name,
-            actor=about,
-            ref=row.order_no,
-            events=tuple(one for one in (row.person_id, row.post) if one is not None),
-        )
-
-
-_WAITING = (
-    select(acts, persons.c.localpart)
-    .select_from(acts.outerjoin(persons, persons.c.id == acts.c.person_id))
-    .where(~acts.c.journaled)
-    .order_by(acts.c.row)
-)
+            ended = await self._homeserver.end_sessions(account.localpart)
+            log.info("sessions-ended", person=user_id, devices=ended)
+        if not account.owned:
+            if await self._homeserver.look_up(account.localpart) is not None:
+                # Made before there was a register, perhaps a homonym's: the operator says whose.
+                raise HomeserverError("account-taken")
+            await asyncio.to_thread(self._register.own, user_id)
+        subject = self._sign_on.subject(user) if self._sign_on else None
+        await self._homeserver.bring(account.localpart, shown_name(user, held), subject)

@@ -3,50 +3,73 @@
 It is the whole word on the posts it names, so that rooms follow the staff office within seconds.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-from sqlalchemy import Connection, select
+from rabta_staff.people import Charge, language_of, name_of, number_of, post_number_of
+from rabta_staff.register import Register
+from rabta_staff.shapes import Group, User, matrix_id_of, post_of, serves, staff_of
 
-from rabta_staff.tables import charges, persons, posts
+
+def document(register: Register) -> dict[str, Any]:
+    """The directory as of now.
+
+    Whoever is in service and has an account stands in it, and every post with those who hold it;
+    a post that was closed stands there without any, so that nobody stays in its rooms.
+    """
+    with register.lock:
+        serving = {
+            str(user.id): user
+            for user in register.users()
+            if serves(user) and register.accounts[str(user.id)].owned
+        }
+        persons = {number_of(user): _person(user) for user in serving.values()}
+        closed = (one for one in register.gone.values() if isinstance(one, Group))
+        posts = {post_number_of(group): _post(group, []) for group in closed}
+        for group in register.posts():
+            held = [
+                _charge(number_of(serving[charge.person]), charge)
+                for charge in register.charges.get(str(group.id), ())
+                if charge.person in serving
+            ]
+            posts[post_number_of(group)] = _post(group, held)
+    return {"persons": persons, "posts": posts}
 
 
-def document(connection: Connection, server_name: str) -> dict[str, Any]:
-    """The directory as of now: whoever serves, and every post with those who serve on it."""
-    serving = select(persons).where(persons.c.active, ~persons.c.gone).order_by(persons.c.id)
-    people = {row.id: row for row in connection.execute(serving)}
-    open_posts = select(posts).where(~posts.c.gone).order_by(posts.c.id)
-    numbers = {row.id: row.number for row in connection.execute(open_posts)}
-    held: dict[str, list[dict[str, Any]]] = {number: [] for number in numbers.values()}
-    live = select(charges).where(charges.c.ends.is_(None)).order_by(charges.c.row)
-    for row in connection.execute(live):
-        if row.person_id in people:
-            held[numbers[row.post_id]].append(
-                {
-                    "person_id": people[row.person_id].number,
-                    "kind": row.kind,
-                    "from": row.begins.isoformat(),
-                }
-            )
+def _person(user: User) -> dict[str, Any]:
     return {
-        "persons": {
-            row.number: {
-                "user_id": f"@{row.localpart}:{server_name}",
-                "name": row.name,
-                "name_ur": row.name_ur,
-                "language": row.language,
-            }
-            for row in people.values()
-        },
+        "user_id": matrix_id_of(user),
+        "name": name_of(user),
+        "name_ur": staff_of(user).name_urdu,
+        "language": language_of(user),
+    }
+
+
+def _post(group: Group, held: list[dict[str, Any]]) -> dict[str, Any]:
+    told = post_of(group)
+    return {
+        "designation": group.display_name,
+        "designation_ur": told.designation_urdu,
+        "section": told.section,
+        "reports_to": told.reports_to,
         "charges": held,
+    }
+
+
+def _charge(person_id: str, charge: Charge) -> dict[str, Any]:
+    return {
+        "person_id": person_id,
+        "kind": charge.kind.value,
+        "from": charge.begins.isoformat(),
     }
 
 
 def write(file: Path, directory: dict[str, Any]) -> bool:
     """Replace the file in one step where its content is another; True when it was replaced."""
-    text = yaml.dump(directory, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    # JSON is YAML, and read a thousand times faster.
+    text = json.dumps(directory, ensure_ascii=False, indent=1)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return False
     fresh = file.with_suffix(".fresh")

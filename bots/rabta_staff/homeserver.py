@@ -1,22 +1,19 @@
 """The accounts at the homeserver, by Synapse's admin API. Every call can be repeated safely.
 
-The service's own administrator is made with the registration secret and signs in by password
-when it must: no token is kept, so none runs out.
+Nothing here destroys: who leaves is locked out and loses every device, and the account, its rooms
+and its key backup stay the ministry's (see docs/why/staff-leave.md).
 """
 
+import asyncio
 import hashlib
 import hmac
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 
-from rabta_staff.faults import refused
-
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _DEVICE = "rabta-staff"
-_PASSWORD_LONGEST = 512
 
 
 class HomeserverError(Exception):
@@ -24,13 +21,11 @@ class HomeserverError(Exception):
 
     Attributes:
         reason: Reason code.
-        permanent: Whether asking again is of no use until somebody acts.
     """
 
-    def __init__(self, reason: str, *, permanent: bool) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.permanent = permanent
 
 
 class Homeserver:
@@ -40,7 +35,7 @@ class Homeserver:
         session: Sends the requests; closed by whoever opened it.
         url: Client and admin APIs, on the loopback.
         server_name: Matrix server name.
-        account: Local part of the service's administrator.
+        account: Local part of the service's administrator, who is in no room.
         password: Of that administrator.
         registration_secret: Synapse's shared secret, to make that administrator once.
     """
@@ -62,10 +57,7 @@ class Homeserver:
         self._password = password
         self._secret = registration_secret.encode()
         self._token: str | None = None
-
-    def user_id(self, localpart: str) -> str:
-        """The user id of a local part."""
-        return f"@{localpart}:{self._server_name}"
+        self._signing = asyncio.Lock()
 
     async def look_up(self, localpart: str) -> dict[str, Any] | None:
         """What the homeserver knows of an account; None where there is none."""
@@ -80,28 +72,20 @@ class Homeserver:
             subject: Provider and subject of the single sign-on.
 
         Raises:
-            HomeserverError: `account-is-administrator`, `sign-on-taken`, `homeserver-away` or
-                `homeserver-refused`.
+            HomeserverError: `account-is-administrator`, `account-deactivated`, `sign-on-taken`,
+                `homeserver-away` or `homeserver-refused`.
         """
         found = await self.look_up(localpart)
         wanted: dict[str, Any] = {"displayname": name}
         if subject is not None:
             wanted["external_ids"] = [{"auth_provider": subject[0], "external_id": subject[1]}]
         if found is not None:
-            if found["admin"]:
-                raise HomeserverError("account-is-administrator", permanent=True)
+            _no_administrator(found)
             if found["deactivated"]:
-                await self._admin("PUT", self._user(localpart), {"deactivated": False})
-            have = {
-                "displayname": found["displayname"],
-                "external_ids": [
-                    {key: one[key] for key in ("auth_provider", "external_id")}
-                    for one in found["external_ids"]
-                ],
-            }
-            wanted = {key: value for key, value in wanted.items() if have[key] != value}
-            if not wanted:
-                return
+                # Not by us: whoever did it knows whether it may be undone.
+                raise HomeserverError("account-deactivated")
+            if found["locked"]:
+                wanted["locked"] = False
         await self._admin("PUT", self._user(localpart), wanted)
 
     async def end_sessions(self, localpart: str) -> int:
@@ -113,49 +97,43 @@ class Homeserver:
             await self._admin("POST", f"{path}/delete_devices", {"devices": devices})
         return len(devices)
 
-    async def close_account(self, localpart: str) -> None:
-        """Deactivate without erasing: no devices, no tokens, out of every room; harmless twice."""
+    async def shut(self, localpart: str) -> int:
+        """Lock an account and end its sessions; gives how many. Harmless twice."""
         found = await self.look_up(localpart)
-        if found is None or found["deactivated"]:
-            return
-        if found["admin"]:
-            raise HomeserverError("account-is-administrator", permanent=True)
-        path = f"/_synapse/admin/v1/deactivate/{quote(self.user_id(localpart), safe='')}"
-        await self._admin("POST", path, {"erase": False})
-
-    async def set_password(self, localpart: str, password: str) -> None:
-        """Give an account a password; every session of it ends."""
-        if len(password) > _PASSWORD_LONGEST:
-            raise refused("password-too-long", "password", "is too long", "give a shorter one")
-        body = {"password": password, "logout_devices": True}
-        await self._admin("PUT", self._user(localpart), body)
+        if found is None:
+            return 0
+        _no_administrator(found)
+        if not found["locked"] and not found["deactivated"]:
+            # Before the devices go: nobody signs in between.
+            await self._admin("PUT", self._user(localpart), {"locked": True})
+        return await self.end_sessions(localpart)
 
     def _user(self, localpart: str) -> str:
-        return f"/_synapse/admin/v2/users/{quote(self.user_id(localpart), safe='')}"
+        return f"/_synapse/admin/v2/users/@{localpart}:{self._server_name}"
 
     async def _admin(
         self, method: str, path: str, body: object = None, *, absent_is_none: bool = False
     ) -> dict[str, Any] | None:
         """Ask as the administrator; a token that ran out is replaced once."""
-        for last in (False, True):
-            if self._token is None:
-                self._token = await self._sign_in()
-            status, told = await self._send(method, path, body, self._token)
-            if status == HTTPStatus.UNAUTHORIZED and not last:
-                self._token = None
-                continue
-            break
+        token = await self._in_force(None)
+        status, told = await self._send(method, path, body, token)
+        if status == HTTPStatus.UNAUTHORIZED:
+            token = await self._in_force(token)
+            status, told = await self._send(method, path, body, token)
         if status == HTTPStatus.NOT_FOUND and absent_is_none:
             return None
         if status in {HTTPStatus.OK, HTTPStatus.CREATED}:
             return told
-        if status == HTTPStatus.CONFLICT:
-            raise HomeserverError("sign-on-taken", permanent=True)
-        again = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in {
-            HTTPStatus.UNAUTHORIZED,
-            HTTPStatus.TOO_MANY_REQUESTS,
-        }
-        raise HomeserverError("homeserver-refused", permanent=not again)
+        raise HomeserverError(
+            "sign-on-taken" if status == HTTPStatus.CONFLICT else "homeserver-refused"
+        )
+
+    async def _in_force(self, ended: str | None) -> str:
+        """A token; signing in takes the last one out of force, so one signs in for all."""
+        async with self._signing:
+            if self._token is None or self._token == ended:
+                self._token = await self._sign_in()
+            return self._token
 
     async def _sign_in(self) -> str:
         body = {
@@ -172,7 +150,7 @@ class Homeserver:
             await self._register()
             status, told = await self._send("POST", login, body)
         if status != HTTPStatus.OK:
-            raise HomeserverError("administrator-refused", permanent=status == HTTPStatus.FORBIDDEN)
+            raise HomeserverError("administrator-refused")
         return str(told["access_token"])
 
     async def _register(self) -> None:
@@ -192,7 +170,7 @@ class Homeserver:
         }
         status, told = await self._send("POST", path, body)
         if status != HTTPStatus.OK and told.get("errcode") != "M_USER_IN_USE":
-            raise HomeserverError("administrator-refused", permanent=status == HTTPStatus.FORBIDDEN)
+            raise HomeserverError("administrator-refused")
 
     async def _send(
         self, method: str, path: str, body: object = None, token: str | None = None
@@ -201,7 +179,6 @@ class Homeserver:
         try:
             async with self._session.request(
                 method,
-                # The path is quoted already: a user id's colon stays as it is.
                 f"{self._url}{path}",
                 json=body,
                 headers=headers,
@@ -210,5 +187,11 @@ class Homeserver:
             ) as answer:
                 told = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise HomeserverError("homeserver-away", permanent=False) from error
+            raise HomeserverError("homeserver-away") from error
         return answer.status, told if isinstance(told, dict) else {}
+
+
+def _no_administrator(found: dict[str, Any]) -> None:
+    """An administrator is made and unmade on the machine, never by whom SCIM trusts."""
+    if found["admin"]:
+        raise HomeserverError("account-is-administrator")

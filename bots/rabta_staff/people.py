@@ -1,89 +1,87 @@
-"""Persons, posts and charges as a ministry's staff office knows them. Pure values."""
+"""What the register's resources mean to a ministry: names, numbers, who is known by which post."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from datetime import datetime
 
-Kind = Literal["regular", "additional", "current", "acting", "look_after"]
-KINDS: tuple[str, ...] = get_args(Kind)
-Language = Literal["en", "ur"]
+from rabta_contract.vocabulary import ChargeKind
+from rabta_staff.shapes import Group, Language, User, enterprise_of, post_of
 
-ENDS_SESSIONS = frozenset({"regular", "current", "acting"})
+ENDS_SESSIONS = frozenset({ChargeKind.REGULAR, ChargeKind.CURRENT, ChargeKind.ACTING})
 """Who loses a charge of these kinds has left a desk: every session ends, and the person signs in
 again. An additional or look-after charge that ends takes its rooms along and no more."""
 
-NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""How e-Office's ids of persons and posts are spelt."""
-LOCALPART = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-LONGEST_NAME = 120
-LONGEST_SHOWN = 255
-"""Synapse takes a display name of 256 characters at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A person.
-
-    Attributes:
-        number: e-Office's id, the staff office's number.
-        user_name: What the person signs in with; unique, compared without case.
-        name: In Latin letters.
-        name_ur: In Urdu.
-        language: Of cards and answers.
-        subject: By which the ministry's single sign-on knows the person, where it does.
-    """
-
-    number: str
-    user_name: str
-    name: str
-    name_ur: str | None = None
-    language: Language = "en"
-    subject: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A post.
-
-    Attributes:
-        number: e-Office's id.
-        grade: Basic pay scale, 1 to 22.
-        reports_to: Number of the post above.
-    """
-
-    number: str
-    designation: str
-    designation_ur: str | None = None
-    section: str | None = None
-    grade: int | None = None
-    reports_to: str | None = None
+_RANK = {kind: rank for rank, kind in enumerate(ChargeKind)}
+_LONGEST_SHOWN = 256
+"""Synapse takes no longer display name (`MAX_DISPLAYNAME_LEN`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A person holds a post."""
+    """A person has charge of a post.
 
-    post: str
+    Attributes:
+        person: SCIM's id.
+        kind: In what capacity.
+        begins: Since when, in this capacity.
+        order_no: The order that it rests on.
+    """
+
     person: str
-    kind: Kind = "regular"
+    kind: ChargeKind
+    begins: datetime
+    order_no: str | None = None
 
 
-def shown_name(name: str, posts: list[Post]) -> str:
-    """The display name, by which people find each other: name, post and section.
+def name_of(user: User) -> str:
+    """The name by which colleagues know a person; never empty."""
+    name = user.name
+    parts = (name.given_name, name.family_name) if name else ()
+    told = " ".join(part for part in parts if part)
+    return user.display_name or (name.formatted if name else None) or told or user.user_name or ""
+
+
+def number_of(user: User) -> str:
+    """e-Office's id of a person: the personnel number, else the id that SCIM knows."""
+    return enterprise_of(user).employee_number or str(user.id)
+
+
+def language_of(user: User) -> Language:
+    """Of cards and answers."""
+    return "ur" if (user.preferred_language or "").lower().startswith("ur") else "en"
+
+
+def post_number_of(group: Group) -> str:
+    """e-Office's id of a post: its number, else the id that SCIM knows."""
+    return post_of(group).post_number or str(group.id)
+
+
+def shown_name(user: User, held: Iterable[tuple[Group, Charge]]) -> str:
+    """The display name, by which people find each other: `Name, Post (Section)`.
 
     Args:
-        name: Of the person.
-        posts: Those the person holds; the first is the one that is shown.
+        user: The person.
+        held: The posts the person has charge of; the fullest charge is shown, of two the later.
     """
-    if not posts:
-        return name[:LONGEST_SHOWN]
-    post = posts[0]
-    says_section = post.section and post.section not in post.designation
-    where = f"{post.designation}, {post.section}" if says_section else post.designation
-    return f"{name} ({where})"[:LONGEST_SHOWN]
+    name = name_of(user)
+    by_rank = sorted(held, key=lambda one: one[1].begins, reverse=True)
+    known_by = min(by_rank, key=lambda one: _RANK[one[1].kind], default=None)
+    if known_by is None:
+        return name[:_LONGEST_SHOWN]
+    group = known_by[0]
+    section = post_of(group).section
+    told = f"{name}, {group.display_name}" + (f" ({section})" if section else "")
+    return told[:_LONGEST_SHOWN]
 
 
-def localpart_of(user_name: str) -> str:
-    """The local part that a user name asks for; never empty."""
-    plain = re.sub(r"[^a-z0-9._-]+", ".", user_name.partition("@")[0].lower()).strip("._-")
-    return plain[:48] or "officer"
+def localpart_of(user_name: str, taken: Iterable[str]) -> str:
+    """The local part that a user name asks for, or the next that is free: a homonym's."""
+    asked = re.sub(r"[^a-z0-9._-]+", ".", user_name.partition("@")[0].lower()).strip("._-")
+    asked = asked[:48] or "officer"
+    held, number = set(taken), 2
+    if asked not in held:
+        return asked
+    while f"{asked}{number}" in held:
+        number += 1
+    return f"{asked}{number}"

@@ -1,371 +1,418 @@
-"""The register: what joins, transfers and leaves do to the store. Each call is one act, audited.
+"""The register: persons, posts and charges as SCIM's resources, in memory and on disk.
 
-It asks nobody and calls nobody: what the homeserver and the bridge must follow is marked, and the
-service carries it. Whoever is forgotten stays as a row, so that no id and no account is given twice.
+What joins, transfers and leaves do is decided here; the carrier does it at the homeserver. An
+operation happens whole or not at all, and its audit lines are written before it counts.
 """
 
-import uuid
-from collections.abc import Iterable, Mapping
+import itertools
+import secrets
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Table, func, or_, select, update
+from scim2_models import (
+    GroupMembership,
+    Im,
+    InvalidValueException,
+    Reference,
+    Resource,
+    ResourceType,
+)
+from scim2_server.memory import InMemoryStorage
 
-from rabta_staff.faults import refused
-from rabta_staff.people import ENDS_SESSIONS, NUMBER, Person, Post, localpart_of
-from rabta_staff.tables import acts, charges, persons, posts
+from rabta_contract.vocabulary import ChargeKind
+from rabta_staff.people import (
+    ENDS_SESSIONS,
+    Charge,
+    localpart_of,
+    number_of,
+    post_number_of,
+)
+from rabta_staff.shapes import (
+    PERSON,
+    PERSON_TYPE,
+    POST,
+    POST_TYPE,
+    Group,
+    Member,
+    User,
+    post_of,
+    serves,
+)
+from rabta_staff.store import Account, Row, Store
 
-_RANK = {"regular": 0, "acting": 1, "current": 2, "additional": 3, "look_after": 4}
+Act = Literal[
+    "staff-joined",
+    "staff-changed",
+    "staff-left",
+    "staff-returned",
+    "staff-forgotten",
+    "post-added",
+    "post-changed",
+    "post-closed",
+    "charge-assumed",
+    "charge-relinquished",
+]
+Key = tuple[str, str]
 
 
-def key_of(user_name: str) -> str:
-    """A user name as it is compared: without case (RFC 7643, 4.1.1)."""
-    return user_name.casefold()
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line for the audit; person and post by e-Office's ids."""
+
+    act: Act
+    person: str | None = None
+    post: str | None = None
+    order: str | None = None
+
+    def __str__(self) -> str:
+        told = (self.act, self.person, self.post, self.order)
+        return " ".join(part for part in told if part)
 
 
-def note(
-    connection: Connection,
-    act: str,
-    now: datetime,
-    *,
-    person_id: str | None = None,
-    post: str | None = None,
-    order_no: str | None = None,
-) -> None:
-    """Write one act down, for the journal."""
-    values = {"person_id": person_id, "post": post, "order_no": order_no, "journaled": False}
-    connection.execute(acts.insert().values(time=now, act=act, **values))
-
-
-# -- Persons ---------------------------------------------------------------------------------
-
-
-def add_person(
-    connection: Connection,
-    person: Person,
-    now: datetime,
-    *,
-    external_id: str | None = None,
-    details: Mapping[str, Any] | None = None,
-    account: str | None = None,
-    reserved: Iterable[str] = (),
-) -> str:
-    """Let a person join.
+class Register(InMemoryStorage):
+    """The register of one ministry. Callers hold `operation()` while they write.
 
     Args:
-        connection: In a transaction.
-        person: The person.
-        now: The time.
-        external_id: Id at the client that provisions, if one does.
-        details: What SCIM told beyond the person.
-        account: Local part of an account that is there already and becomes this person's; a free
-            one is chosen without it.
-        reserved: Local parts that nobody gets.
-
-    Raises:
-        StaffError: `person-exists`, `account-taken`.
+        file: Where it is kept.
+        server_name: Matrix server name.
+        reserved: Local parts that no person gets.
+        clock: Gives the time.
+        audit: Writes the lines of an operation down for good; what it raises undoes it.
     """
-    _unique(connection, person, None)
-    taken = _localparts(connection) | set(reserved)
-    if account is not None and account in taken:
-        cure = "give the account of this person, or none"
-        raise refused("account-taken", f"person {person.number}", f"@{account} is taken", cure)
-    person_id = _free_id(connection, persons, (person.number, external_id))
-    connection.execute(
-        persons.insert().values(
-            id=person_id,
-            **_columns(person),
-            external_id=external_id,
-            active=True,
-            details=dict(details or {}),
-            localpart=account or free_localpart(_asked_for(person), taken),
-            owned=account is not None,
-            created=now,
-            modified=now,
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        server_name: str,
+        reserved: Iterable[str],
+        clock: Callable[[], datetime],
+        audit: Callable[[list[Note]], None],
+    ) -> None:
+        super().__init__(clock)
+        self._disk = Store(file)
+        self._server_name = server_name
+        self.reserved = frozenset(reserved)
+        self._audit = audit
+        self._changed: set[Key] = set()
+        self.notes: list[Note] = []
+        """Of the operation that is under way."""
+        self.accounts: dict[str, Account] = {}
+        self.charges: dict[str, tuple[Charge, ...]] = {}
+        """Post -> who has charge of it, by SCIM's ids."""
+        self.gone: dict[str, User | Group] = {}
+        self.changes = 0
+        """Counted up with each operation that changed anything."""
+        self._owings = itertools.count(1)
+        self._load()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._disk.close()
+
+    # -- Operations --------------------------------------------------------------------------
+
+    @contextmanager
+    def operation(self) -> Generator[None]:
+        """One operation: on disk when it ends, undone when it fails."""
+        with self.lock:
+            try:
+                yield
+                self._save()
+            except BaseException:
+                if self._changed:
+                    self._load()
+                raise
+            finally:
+                self._changed.clear()
+                self.notes = []
+
+    def _save(self) -> None:
+        if not self._changed:
+            return
+        if self.notes:
+            # First: an act that no audit tells must not be. One that it tells and that did not
+            # come about is told again when it does.
+            self._audit(self.notes)
+        self._disk.write(self._row(*key) for key in sorted(self._changed))
+        self.changes += 1
+
+    def _row(self, kind: str, ident: str) -> Row:
+        gone = self.gone.get(ident)
+        body = (gone or self._resources[kind][ident]).model_dump_json()
+        which: Literal["User", "Group"] = "User" if kind == "User" else "Group"
+        return Row(
+            ident,
+            which,
+            body,
+            gone is not None,
+            self.accounts.get(ident),
+            self.charges.get(ident, ()),
         )
-    )
-    note(connection, "staff-joined", now, person_id=person_id)
-    return person_id
 
+    def _load(self) -> None:
+        self.accounts, self.charges, self.gone = {}, {}, {}
+        living: list[Resource[Any]] = []
+        for row in self._disk.rows():
+            model = PERSON if row.kind == "User" else POST
+            resource = model.model_validate_json(row.body)
+            if row.account is not None:
+                self.accounts[row.id] = row.account
+            if row.charges:
+                self.charges[row.id] = row.charges
+            if row.gone:
+                self.gone[row.id] = resource
+            else:
+                living.append(resource)
+        self.resources = living
 
-def amend_person(
-    connection: Connection, person_id: str, person: Person, now: datetime, **further: Any
-) -> None:
-    """Write down what a person is called now; `further` are columns beside.
+    # -- As SCIM's storage -------------------------------------------------------------------
 
-    Raises:
-        StaffError: `person-exists`.
-    """
-    _unique(connection, person, person_id)
-    _change(connection, persons, [person_id], now, due=True, **_columns(person), **further)
+    def next_version(self) -> str:
+        """A version that no resource ever had, nor will after a restart."""
+        return f'W/"{secrets.token_hex(8)}"'
 
+    def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
+        """Let a person join, or set a post up."""
+        if isinstance(resource, User):
+            return self.join(resource)
+        created = super().create(resource_type, self._settled(resource))
+        self.notes.append(Note("post-added", post=post_number_of(_group(created))))
+        return self._group_written(created)
 
-def set_active(connection: Connection, person_id: str, now: datetime, *, active: bool) -> None:
-    """Put a person out of the service, or back in; charges stay written down meanwhile."""
-    _change(connection, persons, [person_id], now, due=True, active=active)
-    _touch_posts(connection, person_id, now)
-    note(connection, "staff-returned" if active else "staff-left", now, person_id=person_id)
+    def join(self, user: User, *, account: str | None = None) -> User:
+        """Let a person join.
 
+        Args:
+            user: The person.
+            account: Local part of an account that is there already and becomes this person's.
 
-def leave(connection: Connection, person_id: str, now: datetime) -> None:
-    """Let a person leave for good: every charge ends, and the account is closed."""
-    for charge in charges_of(connection, person_id):
-        end_charge(connection, charge, now)
-    set_active(connection, person_id, now, active=False)
+        Raises:
+            UniquenessException: The user name or the personnel number is another's.
+            InvalidValueException: The account is another's.
+        """
+        taken = {one.localpart for one in self.accounts.values()} | self.reserved
+        if account in taken:
+            raise InvalidValueException(detail=f"The account {account} is taken")
+        localpart = account or localpart_of(user.user_name or "", taken)
+        user = user.model_copy(deep=True)
+        user.ims = [Im(value=f"@{localpart}:{self._server_name}", type="matrix")]
+        created = _user(super().create(PERSON_TYPE, user))
+        ident = str(created.id)
+        self.accounts[ident] = Account(localpart, owned=account is not None)
+        self._owe(ident)
+        self.notes.append(Note("staff-joined", person=number_of(created)))
+        return created
 
+    def update(
+        self,
+        resource_type: ResourceType,
+        resource: Resource[Any],
+        *,
+        expected_version: str | None = None,
+    ) -> Resource[Any]:
+        """Write down a person or a post anew."""
+        before = self.get(resource_type, str(resource.id))
+        if isinstance(resource, User) and isinstance(before, User):
+            resource = resource.model_copy(deep=True)
+            resource.groups = before.groups
+            resource.ims = before.ims
+            updated = super().update(resource_type, resource, expected_version=expected_version)
+            return self._user_written(_user(updated), before)
+        settled = self._settled(resource)
+        updated = super().update(resource_type, settled, expected_version=expected_version)
+        if _described(_group(updated)) != _described(_group(before)):
+            self.notes.append(Note("post-changed", post=post_number_of(_group(updated))))
+        return self._group_written(updated)
 
-def forget_person(connection: Connection, person_id: str, now: datetime) -> None:
-    """Let a person leave and be found no more (RFC 7644, 3.6)."""
-    leave(connection, person_id, now)
-    _change(connection, persons, [person_id], now, gone=True)
+    def delete(
+        self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
+    ) -> None:
+        """Let a person leave for good, or close a post; the row stays."""
+        resource = self.get(resource_type, resource_id)
+        self._check_version(resource, expected_version)
+        if isinstance(resource, User):
+            self.relieve(resource_id)
+            self.notes.append(Note("staff-forgotten", person=number_of(resource)))
+            self._owe(resource_id)
+        else:
+            group = _group(resource)
+            emptied = group.model_copy(update={"members": None}, deep=True)
+            resource = self.update(POST_TYPE, emptied)
+            self.notes.append(Note("post-closed", post=post_number_of(group)))
+        super().delete(resource_type, resource_id)
+        self.gone[resource_id] = _user(resource) if isinstance(resource, User) else _group(resource)
+        self._changed.add((str(resource_type.name), resource_id))
 
+    def relieve(self, user_id: str, *, but: Iterable[str] = ()) -> None:
+        """Let a person relinquish every post but those."""
+        kept = set(but)
+        for group, _ in self.held(user_id):
+            if group.id not in kept:
+                group.members = [one for one in group.members or () if one.value != user_id]
+                self.update(POST_TYPE, group)
 
-def another_localpart(
-    connection: Connection, row: Row[Any], now: datetime, *, reserved: Iterable[str]
-) -> None:
-    """Call the account otherwise: the homeserver has one of this name that is somebody else's."""
-    taken = _localparts(connection) | set(reserved)
-    localpart = free_localpart(_asked_for(person_of(row)), taken)
-    _change(connection, persons, [row.id], now, localpart=localpart)
+    # -- What is asked of it -----------------------------------------------------------------
 
+    def users(self) -> Iterator[User]:
+        """Whoever is in the register; not to be changed."""
+        return (_user(one) for one in self._resources.get("User", {}).values())
 
-def free_localpart(user_name: str, taken: Iterable[str]) -> str:
-    """The local part that a user name asks for, or the next that is free: a homonym's."""
-    wanted, held = localpart_of(user_name), set(taken)
-    if wanted not in held:
-        return wanted
-    number = 2
-    while f"{wanted}{number}" in held:
-        number += 1
-    return f"{wanted}{number}"
+    def posts(self) -> Iterator[Group]:
+        """Every post; not to be changed."""
+        return (_group(one) for one in self._resources.get("Group", {}).values())
 
+    def user(self, user_id: str) -> User | None:
+        """A person in the register."""
+        found = self._resources.get("User", {}).get(user_id)
+        return None if found is None else _user(found.model_copy(deep=True))
 
-def _asked_for(person: Person) -> str:
-    """Of which the account is called; a number says nothing to colleagues."""
-    return person.name if person.user_name == person.number else person.user_name
+    def held(self, user_id: str) -> list[tuple[Group, Charge]]:
+        """The posts that a person holds, each with the charge; copies."""
+        user = self._resources.get("User", {}).get(user_id)
+        found = []
+        for membership in (_user(user).groups if user else None) or ():
+            group = _group(self.get(POST_TYPE, str(membership.value)))
+            charges = self.charges.get(str(group.id), ())
+            found += [(group, one) for one in charges if one.person == user_id]
+        return found
 
+    def due(self) -> dict[str, Account]:
+        """Whose account the homeserver has not been told the latest of; copies."""
+        with self.lock:
+            return {ident: replace(one) for ident, one in self.accounts.items() if one.due}
 
-def _localparts(connection: Connection) -> set[str]:
-    return set(connection.execute(select(persons.c.localpart)).scalars())
+    def own(self, user_id: str) -> None:
+        """Note that the account is made for this person."""
+        with self.operation():
+            self.accounts[user_id].owned = True
+            self._changed.add(("User", user_id))
 
+    def claim(self, user_id: str) -> None:
+        """Note that the account is this person's."""
+        self.accounts[user_id].owned = True
+        self._owe(user_id)
 
-def _columns(person: Person) -> dict[str, Any]:
-    return {
-        "number": person.number,
-        "user_name": person.user_name,
-        "user_name_key": key_of(person.user_name),
-        "name": person.name,
-        "name_ur": person.name_ur,
-        "language": person.language,
-        "subject": person.subject,
-    }
+    def carried(self, user_id: str, owing: int) -> None:
+        """Note that the homeserver was told all that was owed as of `owing`, and no more."""
+        with self.operation():
+            account = self.accounts[user_id]
+            if account.owing == owing:
+                account.due = account.ends_sessions = False
+                self._changed.add(("User", user_id))
 
+    def _owe(self, user_id: str) -> None:
+        account = self.accounts[user_id]
+        account.due, account.owing = True, next(self._owings)
+        self._changed.add(("User", user_id))
 
-def person_of(row: Row[Any]) -> Person:
-    """The person of a row."""
-    return Person(
-        row.number, row.user_name, row.name, row.name_ur, row.language, subject=row.subject
-    )
+    # -- What follows from what --------------------------------------------------------------
 
+    def _user_written(self, user: User, before: User) -> User:
+        ident = str(user.id)
+        self._owe(ident)
+        number = number_of(user)
+        if serves(user) == serves(before):
+            self.notes.append(Note("staff-changed", person=number))
+        else:
+            act: Act = "staff-returned" if serves(user) else "staff-left"
+            self.notes.append(Note(act, person=number))
+        return user
 
-def _unique(connection: Connection, person: Person, but: str | None) -> None:
-    same = or_(
-        persons.c.number == person.number, persons.c.user_name_key == key_of(person.user_name)
-    )
-    query = select(persons).where(same, ~persons.c.gone)
-    for row in connection.execute(query):
-        if row.id != but:
-            what = "number" if row.number == person.number else "user name"
-            raise refused(
-                "person-exists",
-                f"person {person.number}",
-                f"the {what} is that of person {row.number}",
-                "give each person a number and a user name of their own",
-            )
+    def _settled(self, resource: Resource[Any]) -> Group:
+        """A post whose members are known, each once."""
+        group = _group(resource).model_copy(deep=True)
+        members = {}
+        for member in group.members or ():
+            value = member.value or str(member.ref or "").rpartition("/")[2]
+            if value not in self._resources.get("User", {}):
+                raise InvalidValueException(detail=f"There is no user {value!r} to hold the post")
+            ref = Reference["User"](f"Users/{value}")
+            members[value] = Member(value=value, ref=ref, type="User")
+        group.members = list(members.values()) or None
+        return group
 
+    def _group_written(self, resource: Resource[Any]) -> Resource[Any]:
+        """Have charges and persons follow: who is told of what, whose sessions end."""
+        group = _group(resource)
+        ident, number = str(group.id), post_number_of(group)
+        self._changed.add(("Group", ident))
+        were = {one.person: one for one in self.charges.get(ident, ())}
+        held = {one.person: one for one in self._charged(group, were)}
+        self.charges[ident] = tuple(held.values())
+        for person, charge in were.items():
+            if person not in held or held[person].begins != charge.begins:
+                self._note_charge("charge-relinquished", charge, number)
+            if person not in held and charge.kind in ENDS_SESSIONS:
+                self.accounts[person].ends_sessions = True
+        for person, charge in held.items():
+            if person not in were or were[person].begins != charge.begins:
+                self._note_charge("charge-assumed", charge, number)
+        for person in were.keys() | held.keys():
+            self._follow_group(person, group, holds=person in held)
+        return resource
 
-# -- Posts -----------------------------------------------------------------------------------
+    def _charged(self, group: Group, were: Mapping[str, Charge]) -> Iterator[Charge]:
+        """The charges of a post: `members` says who, `capacities` in what capacity."""
+        told = {str(one.value): one for one in post_of(group).capacities or ()}
+        for member in group.members or ():
+            person = str(member.value)
+            old, new = were.get(person), told.get(person)
+            # Of whom nothing is said the capacity stays: a client that knows none of them must
+            # not make a look-after holder one who decides.
+            before = old.kind if old else ChargeKind.REGULAR
+            kind = ChargeKind(new.kind) if new and new.kind else before
+            same = old if old and old.kind is kind else None
+            order = new.order_no if new else same.order_no if same else None
+            yield Charge(person, kind, same.begins if same else self.clock(), order)
 
+    def _note_charge(self, act: Act, charge: Charge, post: str) -> None:
+        user = self.user(charge.person)
+        person = charge.person if user is None else number_of(user)
+        self.notes.append(Note(act, person=person, post=post, order=charge.order_no))
 
-def add_post(
-    connection: Connection, post: Post, now: datetime, *, external_id: str | None = None
-) -> str:
-    """Set a post up.
-
-    Raises:
-        StaffError: `post-exists`.
-    """
-    _unique_post(connection, post, None)
-    post_id = _free_id(connection, posts, (post.number, external_id))
-    values = {**_post_columns(post), "external_id": external_id, "created": now, "modified": now}
-    connection.execute(posts.insert().values(id=post_id, **values))
-    note(connection, "post-added", now, post=post.number)
-    return post_id
-
-
-def amend_post(
-    connection: Connection, post_id: str, post: Post, now: datetime, **further: Any
-) -> None:
-    """Write down what a post is called now; its holders' display names follow.
-
-    Raises:
-        StaffError: `post-exists`.
-    """
-    _unique_post(connection, post, post_id)
-    _change(connection, posts, [post_id], now, **_post_columns(post), **further)
-    holders = [charge.person_id for charge in members(connection, post_id)]
-    _change(connection, persons, holders, now, due=True)
-
-
-def forget_post(connection: Connection, post_id: str, now: datetime) -> None:
-    """Close a post: every charge of it ends."""
-    row = connection.execute(select(posts).where(posts.c.id == post_id)).one()
-    for charge in members(connection, post_id):
-        end_charge(connection, charge, now)
-    _change(connection, posts, [post_id], now, gone=True)
-    note(connection, "post-closed", now, post=row.number)
-
-
-def post_of(row: Row[Any]) -> Post:
-    """The post of a row."""
-    return Post(
-        row.number, row.designation, row.designation_ur, row.section, row.grade, row.reports_to
-    )
-
-
-def _post_columns(post: Post) -> dict[str, Any]:
-    return {
-        "number": post.number,
-        "designation": post.designation,
-        "designation_ur": post.designation_ur,
-        "section": post.section,
-        "grade": post.grade,
-        "reports_to": post.reports_to,
-    }
-
-
-def _unique_post(connection: Connection, post: Post, but: str | None) -> None:
-    query = select(posts.c.id).where(posts.c.number == post.number, ~posts.c.gone)
-    if connection.execute(query).scalar() not in {None, but}:
-        cure = "give each post a number of its own"
-        raise refused("post-exists", f"post {post.number}", "the number is taken", cure)
-
-
-# -- Charges ---------------------------------------------------------------------------------
-
-
-def begin_charge(
-    connection: Connection,
-    post_id: str,
-    person_id: str,
-    now: datetime,
-    *,
-    kind: str = "regular",
-    order_no: str | None = None,
-) -> None:
-    """Let a person take charge of a post; who has it already in this capacity keeps it."""
-    for charge in members(connection, post_id):
-        if charge.person_id == person_id:
-            if charge.kind == kind:
-                return
-            end_charge(connection, charge, now)
-    connection.execute(
-        charges.insert().values(
-            post_id=post_id, person_id=person_id, kind=kind, order_no=order_no, begins=now
+    def _follow_group(self, user_id: str, group: Group, *, holds: bool) -> None:
+        user = self.user(user_id)
+        if user is None:
+            return
+        others = [one for one in user.groups or () if one.value != group.id]
+        mine = GroupMembership(
+            value=group.id,
+            ref=Reference(f"Groups/{group.id}"),
+            display=group.display_name,
+            type="direct",
         )
-    )
-    _moved(connection, post_id, person_id, now, "charge-assumed", order_no, ends_sessions=False)
+        # In an order that does not hang on who was written last.
+        groups = sorted([*others, *([mine] if holds else [])], key=lambda one: str(one.value))
+        self._owe(user_id)
+        if [one.model_dump() for one in groups] != [one.model_dump() for one in user.groups or ()]:
+            user.groups = groups or None
+            super().update(PERSON_TYPE, user)
 
 
-def end_charge(
-    connection: Connection, charge: Row[Any], now: datetime, *, order_no: str | None = None
-) -> None:
-    """Let a person relinquish a post."""
-    connection.execute(update(charges).where(charges.c.row == charge.row).values(ends=now))
-    _moved(
-        connection,
-        charge.post_id,
-        charge.person_id,
-        now,
-        "charge-relinquished",
-        order_no,
-        ends_sessions=charge.kind in ENDS_SESSIONS,
-    )
-
-
-def _moved(
-    connection: Connection,
-    post_id: str,
-    person_id: str,
-    now: datetime,
-    act: str,
-    order_no: str | None,
-    *,
-    ends_sessions: bool,
-) -> None:
-    ending = {"sessions_end": True} if ends_sessions else {}
-    _change(connection, persons, [person_id], now, due=True, **ending)
-    _change(connection, posts, [post_id], now)
-    number = connection.execute(select(posts.c.number).where(posts.c.id == post_id)).scalar_one()
-    note(connection, act, now, person_id=person_id, post=number, order_no=order_no)
-
-
-def members(connection: Connection, post_id: str) -> list[Row[Any]]:
-    """The charges of a post that have not ended, the latest last."""
-    query = select(charges).where(charges.c.post_id == post_id, charges.c.ends.is_(None))
-    return list(connection.execute(query.order_by(charges.c.row)))
-
-
-def charges_of(connection: Connection, person_id: str) -> list[Row[Any]]:
-    """A person's charges that have not ended, the one to be known by first."""
-    query = select(charges).where(charges.c.person_id == person_id, charges.c.ends.is_(None))
-    found = list(connection.execute(query))
-    return sorted(found, key=lambda charge: (_RANK[charge.kind], -charge.row))
-
-
-def posts_of(connection: Connection, person_id: str) -> list[Post]:
-    """The posts a person holds, the one to be known by first."""
-    held = [charge.post_id for charge in charges_of(connection, person_id)]
-    rows = {row.id: row for row in connection.execute(select(posts).where(posts.c.id.in_(held)))}
-    return [post_of(rows[post_id]) for post_id in held]
-
-
-# -- Rows ------------------------------------------------------------------------------------
-
-
-def _touch_posts(connection: Connection, person_id: str, now: datetime) -> None:
-    held = [charge.post_id for charge in charges_of(connection, person_id)]
-    _change(connection, posts, held, now)
-
-
-def _change(
-    connection: Connection, table: Table, ids: Iterable[str], now: datetime, **values: Any
-) -> None:
-    """Change rows and raise their version, of which the ETag is made."""
-    connection.execute(
-        update(table)
-        .where(table.c.id.in_(list(ids)))
-        .values(version=table.c.version + 1, modified=now, **values)
+def _described(group: Group) -> tuple[str | None, ...]:
+    """What is told of a post, whoever holds it."""
+    told = post_of(group)
+    return (
+        group.display_name,
+        told.post_number,
+        told.designation_urdu,
+        told.section,
+        told.reports_to,
     )
 
 
-def _free_id(connection: Connection, table: Table, wanted: Iterable[str | None]) -> str:
-    """The first wanted id that was never given, else a new one (RFC 7643, 3.1: non-reassignable)."""
-    for candidate in wanted:
-        if candidate is not None and NUMBER.fullmatch(candidate):
-            used = select(func.count()).where(table.c.id == candidate)
-            if not connection.execute(used).scalar_one():
-                return candidate
-    return uuid.uuid4().hex
+def _user(resource: Resource[Any]) -> User:
+    if not isinstance(resource, User):
+        raise TypeError(type(resource).__name__)
+    return resource
 
 
-def person_by_number(connection: Connection, number: str) -> Row[Any] | None:
-    """Who has a number now."""
-    query = select(persons).where(persons.c.number == number, ~persons.c.gone)
-    return connection.execute(query).one_or_none()
-
-
-def post_by_number(connection: Connection, number: str) -> Row[Any] | None:
-    """The post that has a number now."""
-    query = select(posts).where(posts.c.number == number, ~posts.c.gone)
-    return connection.execute(query).one_or_none()
+def _group(resource: Resource[Any]) -> Group:
+    if not isinstance(resource, Group):
+        raise TypeError(type(resource).__name__)
+    return resource

@@ -5,40 +5,24 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.engine import URL, make_url
 
-from rabta_contract import load_token
 from rabta_staff.faults import Fault, StaffError, refused
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _URL = r"^https?://[^\s/]+(/\S*)?$"
 
 
-class Listen(BaseModel):
-    """Where SCIM is spoken, behind the router's TLS; port 0 takes a free one."""
+class SingleSignOn(BaseModel):
+    """How accounts are tied to the ministry's single sign-on.
+
+    Attributes:
+        provider: Synapse's name of the provider, `oidc-` and its `idp_id`.
+        subject: Which attribute of a person is its `sub` there.
+    """
 
     model_config = _STRICT
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)]
-
-
-class Database(BaseModel):
-    """The store: `sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`, without a password."""
-
-    model_config = _STRICT
-    url: Annotated[str, Field(pattern=r"^(sqlite:///|postgresql\+psycopg://)\S+$")]
-    password_file: Path | None = None
-
-    def full_url(self) -> URL:
-        """The URL with the password from its file.
-
-        Raises:
-            SecretError: The file cannot be used.
-        """
-        url = make_url(self.url)
-        if self.password_file is None:
-            return url
-        return url.set(password=load_token(self.password_file))
+    provider: Annotated[str, Field(min_length=1)]
+    subject: Literal["external_id", "user_name", "number"] = "external_id"
 
 
 class Settings(BaseModel):
@@ -46,35 +30,36 @@ class Settings(BaseModel):
 
     Attributes:
         server_name: The ministry's Matrix server name.
+        port: On the loopback, behind the router's TLS; 0 takes a free one.
         public_url: Base of SCIM as its clients see it, for example
             `https://chat.itt.gov.test/scim/v2`.
         homeserver_url: Client and admin APIs of the homeserver, on the loopback.
         registration_secret_file: With it the service makes its own administrator.
-        password_file: Password of that administrator.
+        password_file: Of that administrator.
         account: Local part of that administrator.
-        token_file: What SCIM's client shows as `Authorization: Bearer`.
+        token_files: Name of a SCIM client -> file of what it shows as `Authorization: Bearer`.
+        import_token_file: What `rabta staff import` shows; no SCIM client has it.
+        directory: The register and its audit.
         directory_file: Written for the bridge: who is who, and who holds which post.
-        audit_directory: Where the journal of joins, transfers and leaves is kept.
-        sso_subject: Which attribute is the person's subject at the single sign-on; without it
-            people have passwords.
-        sso_provider: Synapse's name of the provider.
+        sign_on: Without it people have passwords.
         reserved: Local parts that no person gets.
     """
 
     model_config = _STRICT
     server_name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.:-]*$")]
-    listen: Listen
+    port: Annotated[int, Field(ge=0, le=65_535)]
     public_url: Annotated[str, Field(pattern=_URL)]
-    database: Database
     homeserver_url: Annotated[str, Field(pattern=_URL)]
     registration_secret_file: Path
     password_file: Path
     account: Annotated[str, Field(pattern=r"^[a-z0-9._-]+$")] = "rabta-staff"
-    token_file: Path
+    token_files: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")], Path], Field(min_length=1)
+    ]
+    import_token_file: Path
+    directory: Path
     directory_file: Path
-    audit_directory: Path
-    sso_subject: Literal["external_id", "user_name", "number"] | None = None
-    sso_provider: str = "oidc-ministry"
+    sign_on: SingleSignOn | None = None
     reserved: tuple[str, ...] = ()
 
     @classmethod
@@ -94,8 +79,12 @@ class Settings(BaseModel):
                 Fault(
                     f"{path}: {'.'.join(str(step) for step in one['loc']) or 'document'}",
                     one["msg"],
-                    "see docs/reference/scim.md",
+                    "see docs/reference/staff.md",
                 )
                 for one in error.errors(include_url=False, include_input=False)
             ]
             raise StaffError("settings-faulty", faults) from error
+
+    def text(self) -> str:
+        """The document that `load` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

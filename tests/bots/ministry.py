@@ -121,10 +121,11 @@ class Ministry:
         fresh.replace(self.home / "policy.json")
         return self.serial
 
-    def write_directory(self, persons: dict[str, Any]) -> None:
-        """Replace the directory of persons."""
+    def write_directory(self, persons: dict[str, Any], posts: dict[str, Any] | None = None) -> None:
+        """Replace the directory of persons, and of posts whose charges it keeps."""
         fresh = self.home / "directory.fresh"
-        fresh.write_text(yaml.safe_dump({"persons": persons}, allow_unicode=True))
+        document = {"persons": persons} | ({"posts": posts} if posts else {})
+        fresh.write_text(yaml.safe_dump(document, allow_unicode=True))
         fresh.replace(self.home / "directory.yaml")
 
     def document(self, **changes: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ COMMANDS = {
     "eoffice": "rabta_deploy.cli.eoffice:eoffice",
     "site": "rabta_deploy.cli.site_at_work:site",
     "backup": "rabta_deploy.cli.backup:backup",
+    "staff": "rabta_deploy.cli.staff:staff",
     "records": "rabta_deploy.cli.records:records",
     "hold": "rabta_deploy.cli.hold:hold",
     "demo": "rabta_deploy.cli.demo:demo",
