@@ -66,6 +66,7 @@ class Tls:
         federation: `name:port` of the gateway, for `.well-known`; None: nothing federates.
         certificate: Path of the PEM chain.
         key: Path of the PEM key.
+        scim: Loopback port of the staff service.
     """
 
     listen: str
@@ -74,6 +75,7 @@ class Tls:
     federation: str | None
     certificate: PurePath
     key: PurePath
+    scim: int | None = None
 
 
 def document(
@@ -112,7 +114,8 @@ def document(
     if tls is not None:
         # From elsewhere nobody administers: that is done on the machine itself.
         locations = _all_but((*closed, "/_synapse/admin", "/_synapse/replication"))
-        faces.append(_server(f"{tls.listen} ssl", _well_known(tls) | locations, _tls_lines(tls)))
+        locations = _well_known(tls) | _staff(tls.scim) | locations
+        faces.append(_server(f"{tls.listen} ssl", locations, _tls_lines(tls)))
     return (
         (f"user {user};\n" if user else "")
         + "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n"
@@ -145,6 +148,13 @@ def _all_but(closed: tuple[str, ...]) -> dict[str, str]:
 
 def _only(opened: tuple[str, ...]) -> dict[str, str]:
     return dict.fromkeys(opened, _TO_PROCESS) | {"/": _CLOSED}
+
+
+def _staff(port: int | None) -> dict[str, str]:
+    """SCIM, for those who have a token; what the operator asks stays on the machine."""
+    if port is None:
+        return {}
+    return {"/scim/v2/": f"            proxy_pass http://127.0.0.1:{port};\n"}
 
 
 def _server(listen: str, locations: Mapping[str, str], lines: str = "") -> str:

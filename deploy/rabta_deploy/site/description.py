@@ -23,8 +23,8 @@ _LEAST_DAYS = {RecordCategory.A: None, RecordCategory.B: 3_650, RecordCategory.C
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
+def _absolute(path: Path | None) -> Path | None:
+    if path is not None and not path.is_absolute():
         raise ValueError("give the whole path, from /")
     return path
 
@@ -99,7 +99,11 @@ class Database(BaseModel):
 
 
 class EOffice(BaseModel):
-    """The e-Office whose events the bridge carries; the files hold what both sides share."""
+    """The e-Office whose events the bridge carries; the files hold what both sides share.
+
+    Attributes:
+        directory_file: Who is who; left out where the site has a staff service, which writes it.
+    """
 
     model_config = _STRICT
     url: Annotated[str, Field(pattern=r"^https?://\S+$")]
@@ -107,11 +111,26 @@ class EOffice(BaseModel):
     webhook_secret_file: Path
     command_secret_file: Path
     feed_token_file: Path
-    directory_file: Path
+    directory_file: Path | None = None
 
     _whole = field_validator(
         "webhook_secret_file", "command_secret_file", "feed_token_file", "directory_file"
     )(_absolute)
+
+
+class Staff(BaseModel):
+    """The staff service: a ministry's HR or identity provider says by SCIM who serves where.
+
+    Attributes:
+        clients: Names of those who may; each gets a token of its own.
+        subject: Which attribute of a person is the subject at the single sign-on.
+    """
+
+    model_config = _STRICT
+    clients: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")], ...], Field(min_length=1)
+    ] = ("hr",)
+    subject: Literal["external_id", "user_name", "number"] = "external_id"
 
 
 class Calls(BaseModel):
@@ -305,6 +324,7 @@ class Site(BaseModel):
     database: Database = Database()
     plan: Plan | None = None
     eoffice: EOffice | None = None
+    staff: Staff | None = None
     calls: Calls | None = None
     push: Push | None = None
     sso: SingleSignOn | None = None
@@ -317,6 +337,16 @@ class Site(BaseModel):
     ports_from: Annotated[int, Field(ge=1024, le=65_000)] = 18_000
     old_signing_keys: dict[Annotated[str, Field(pattern=r"^ed25519:\w+$")], OldKey] = {}
     allowed_hosts: dict[Host, Annotated[str, Field(min_length=1)]] = {}
+
+    @model_validator(mode="after")
+    def _one_directory(self) -> "Site":
+        if self.eoffice is None:
+            return self
+        if self.eoffice.directory_file is None and self.staff is None:
+            raise ValueError("eoffice.directory_file: name it, or give the site `staff`")
+        if self.eoffice.directory_file is not None and self.staff is not None:
+            raise ValueError("eoffice.directory_file: leave it out, the staff service writes it")
+        return self
 
     def user_id(self, localpart: str) -> str:
         """Matrix user id of one of its accounts."""

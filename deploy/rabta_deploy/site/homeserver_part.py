@@ -138,9 +138,15 @@ def _settings(making: _Making, ports: Mapping[str, int]) -> SynapseSettings:
             **keeping(),
             **_calls(site, layout),
             **_old_keys(site),
+            **_names(site),
             "push": {"enabled": site.push is not None, "include_content": False},
         },
     )
+
+
+def _names(site: Site) -> dict[str, Any]:
+    """With a staff service people are called as it says: by name, post and section."""
+    return {"enable_set_displayname": False} if site.staff else {}
 
 
 def _face(site: Site) -> dict[str, Any]:

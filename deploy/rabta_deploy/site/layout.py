@@ -22,6 +22,7 @@ _SINGLE = (
     "grafana",
     "records",
     "archiver",
+    "staff",
 )
 
 

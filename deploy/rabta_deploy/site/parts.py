@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from rabta_deploy.site import homeserver_part, monitoring, outward_parts, records_part, small_parts
+from rabta_deploy.site import (
+    homeserver_part,
+    monitoring,
+    outward_parts,
+    records_part,
+    small_parts,
+    staff_part,
+)
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout, ports
 from rabta_deploy.site.workload import Workload
@@ -28,6 +35,8 @@ def _beside(site: Site, layout: Layout, at: Mapping[str, int]) -> list[Workload]
     found = []
     if site.federation is not None:
         found.append(small_parts.gateway(site, layout, at, site.federation))
+    if site.staff is not None:
+        found.append(staff_part.workload(site, layout, at, site.staff))
     if site.eoffice is not None:
         found.append(small_parts.bridge(site, layout, at))
     if site.archive is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rabta_deploy.homeserver import new_signing_key
 from rabta_deploy.secretfile import keep_secret, password, random_text, write_secret
+from rabta_deploy.site import staff_part
 from rabta_deploy.site.description import Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.parts import workloads
@@ -39,6 +40,8 @@ _MADE: dict[str, Callable[[], str]] = {
     "records-signing.key": new_signing_key,
     "archive-account-password": password,
     "archive-store-key": _key,
+    "staff-account-password": password,
+    "staff-import-token": random_text,
 }
 
 
@@ -54,8 +57,9 @@ def make_secrets(site: Site, layout: Layout) -> list[Path]:
     if "turn.db" in wanted:
         wanted.add("turn")
     fresh = [layout.secret(name) for name in sorted(wanted) if not layout.secret(name).exists()]
-    for name in sorted(wanted & _MADE.keys()):
-        keep_secret(layout.secret(name), _MADE[name])
+    made = _MADE | {name: random_text for name in wanted if name.startswith(staff_part.TOKEN)}
+    for name in sorted(wanted & made.keys()):
+        keep_secret(layout.secret(name), made[name])
     if "redis.acl" in wanted:
         _redis_users(layout)
     if "turn.db" in wanted:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from rabta_deploy import router
+from rabta_deploy.site import staff_part
 from rabta_deploy.site.description import BRIDGE_ACCOUNT, Face, Site
 from rabta_deploy.site.layout import Layout
 from rabta_deploy.site.sizes import SIZES, Share, plan_of
@@ -98,6 +99,7 @@ def nginx(site: Site, layout: Layout, ports: Mapping[str, int]) -> Workload:
         federation=f"{site.server_name}:{site.federation.port}" if site.federation else None,
         certificate=face.certificate_file,
         key=face.key_file,
+        scim=ports["staff"] if site.staff else None,
     )
     text = router.document(
         plan=plan,
@@ -184,6 +186,8 @@ def bridge(site: Site, layout: Layout, ports: Mapping[str, int]) -> Workload:
         raise LookupError("the site has no e-Office")
     asked = site.database
     host, port = (asked.host, asked.port) if asked.host else ("127.0.0.1", ports["postgres"])
+    kept = site.staff is not None
+    directory = staff_part.directory_file(layout) if kept else office.directory_file
     document = {
         "organisation": site.organisation,
         "listen": {"host": "127.0.0.1", "port": ports["bridge"]},
@@ -200,7 +204,7 @@ def bridge(site: Site, layout: Layout, ports: Mapping[str, int]) -> Workload:
         },
         "policy_file": str(site.policy.policy_file),
         "authority_file": str(site.policy.authority_file),
-        "directory_file": str(office.directory_file),
+        "directory_file": str(directory),
         "webhook_secret_files": [str(office.webhook_secret_file)],
         "eoffice": {
             "url": office.url,
@@ -221,15 +225,15 @@ def bridge(site: Site, layout: Layout, ports: Mapping[str, int]) -> Workload:
             for file in (
                 site.policy.policy_file,
                 site.policy.authority_file,
-                office.directory_file,
+                *([office.directory_file] if office.directory_file else []),
                 office.webhook_secret_file,
                 office.command_secret_file,
                 office.feed_token_file,
             )
         ),
         listens=(Listen("http", "127.0.0.1", ports["bridge"]),),
-        state=("bridge",),
-        after=("router",),
+        state=("bridge", *([staff_part.SHARED] if kept else [])),
+        after=("router", *([staff_part.NAME] if kept else [])),
         probe=Probe("http", ports["bridge"], path="/health/live", within_s=90),
         memory_mib=share.memory_mib,
         cpus=share.cpus,

@@ -92,6 +92,7 @@ def _others(part: Workload, layout: Layout) -> list[str]:
         "archive",
         "audit",
         "bridge",
+        "directory",
         "gateway",
         "grafana",
         "postgres",
@@ -99,6 +100,7 @@ def _others(part: Workload, layout: Layout) -> list[str]:
         "records",
         "redis",
         "router",
+        "staff",
         "synapse",
         "turn",
     )

@@ -51,6 +51,7 @@ def trial(backup_key: str) -> Iterator[Trial]:
         reader = str(pyrage.x25519.Identity.from_str(backup_key).to_public())
         further = {
             "eoffice": eoffice(home / "eoffice"),
+            "staff": {},
             "archive": {"recipients": [reader]},
             "backups": {
                 "directory": str(home / "backups"),
@@ -68,11 +69,8 @@ def eoffice(home: Path) -> dict[str, str]:
     for name in secrets:
         secret = "whsec_" + base64.b64encode(name.encode() * 2).decode()
         write_secret(home / name, secret if "token" not in name else "the token of a feed")
-    directory = home / "directory.yaml"
-    directory.write_text("persons: {}\n")
     return {
         "url": "http://127.0.0.1:9",
-        "directory_file": str(directory),
         **{name: str(home / name) for name in secrets},
     }
 

@@ -144,3 +144,15 @@ def test_every_reason_of_the_site_is_told_in_the_reference() -> None:
     }
     assert {"output-not-ours", "program-missing"} <= raised
     assert {code for code in raised if f"`{code}`" not in page} == set()
+
+
+@pytest.mark.parametrize(
+    ("staff", "directory_file"), [(None, None), ({}, "/etc/rabta/eoffice/directory.yaml")]
+)
+def test_the_directory_is_written_by_the_staff_service_or_brought_and_never_both(
+    whole_document: dict[str, Any], staff: Any, directory_file: str | None
+) -> None:
+    document = whole_document | {"staff": staff}
+    document["eoffice"] = document["eoffice"] | {"directory_file": directory_file}
+    with pytest.raises(SiteError, match="directory_file"):
+        parse(yaml.safe_dump(document))

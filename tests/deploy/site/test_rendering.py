@@ -147,13 +147,30 @@ def test_every_process_that_the_plan_names_is_behind_the_router(
                 assert f"server 127.0.0.1:{listen.port} " in text
 
 
+def test_scim_is_behind_the_router_and_what_the_operator_asks_is_not(
+    whole: Site, texts: Mapping[str, str]
+) -> None:
+    (part,) = (one for one in workloads(whole, SYSTEM) if one.name == "staff")
+    router = texts["etc/router/nginx.conf"]
+    (before, location) = router.split("location /scim/v2/ {")
+    assert location.partition("}")[0].strip() == f"proxy_pass http://127.0.0.1:{part.probe.port};"
+    assert "ssl;" in before.rpartition("    server {")[2]
+    assert router.count(f":{part.probe.port};") == 1
+    settings = load(texts["etc/staff.yaml"])
+    assert settings["public_url"] == "https://chat.itt.gov.test/scim/v2"
+    bridge = load(texts["etc/bridge.yaml"])
+    assert bridge["directory_file"] == settings["directory_file"]
+
+
 def test_every_part_starts_after_what_it_needs(site: Site) -> None:
     groups = [{part.name for part in group} for group in in_order(workloads(site, SYSTEM))]
     assert {"postgres", "redis"} <= groups[0]
     assert "synapse-main" in groups[1]
     assert not any(name.startswith("synapse") for name in groups[0])
     assert "router" in groups[2]
-    assert "bridge" in groups[3]
+    assert "staff" in groups[3]
+    # It reads the directory that the staff service writes.
+    assert "bridge" in groups[4]
 
 
 def test_every_unit_is_shut_in(site: Site, texts: Mapping[str, str]) -> None:

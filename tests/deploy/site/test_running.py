@@ -10,6 +10,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -49,6 +50,49 @@ def test_a_client_is_answered_by_tls_and_led_there_by_the_server_name(
     assert f"https://chat.itt.gov.test:{port}".encode() in get("/.well-known/matrix/client")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         get("/_synapse/admin/v1/server_version")
+
+
+def staff(
+    site: Running, trial: Trial, method: str, path: str, body: object = None
+) -> tuple[int, dict[str, Any]]:
+    """Ask SCIM as the ministry's HR does, from outside."""
+    asked = urllib.request.Request(
+        f"https://127.0.0.1:{site.site.client.port}{path}",
+        method=method,
+        data=json.dumps(body).encode() if body else None,
+        headers={
+            "Authorization": f"Bearer {site.layout.secret('scim-token-hr').read_text()}",
+            "Content-Type": "application/scim+json",
+        },
+    )
+    context = ssl.create_default_context(cafile=str(trial.network / "ca/ca.pem"))
+    try:
+        with urllib.request.urlopen(asked, context=context, timeout=30) as answer:  # noqa: S310
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, {}
+
+
+def test_who_joins_by_scim_has_an_account_and_stands_in_the_bridges_directory(
+    site: Running, trial: Trial
+) -> None:
+    user = {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "ayesha.malik@itt.gov.test",
+        "displayName": "Ayesha Malik",
+    }
+    status, made = staff(site, trial, "POST", "/scim/v2/Users", user)
+    assert status == 201
+    port = site.site.client.port
+    assert made["meta"]["location"].startswith(f"https://chat.itt.gov.test:{port}/scim/v2/Users/")
+    url = f"{site.client_url}/_synapse/admin/v2/users/@ayesha.malik:itt.gov.test"
+    token = site.administrator_token
+    assert until(lambda: request("GET", url, token=token).status == 200, within_s=30)
+    directory = site.layout.state / "directory/directory.yaml"
+    assert until(lambda: "Ayesha Malik" in directory.read_text(), within_s=30)
+    # What the operator asks is asked on the machine itself.
+    assert staff(site, trial, "POST", "/import", user)[0] == 404
+    assert staff(site, trial, "GET", "/scim/v2/../../metrics")[0] == 404
 
 
 def test_the_administrators_token_is_replaced_when_it_has_ended(site: Running) -> None:
@@ -222,6 +266,7 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
         talking.result()
     assert len(acknowledged) > len(before)
     serial = json.loads(site.site.policy.policy_file.read_bytes())["serial"]
+    people = staff(site, trial, "GET", "/scim/v2/Users")
     site.down()
     for directory in ("etc", "secrets", "var"):
         shutil.rmtree(home / directory)
@@ -237,6 +282,8 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
     )
     assert answer.status == 200
     assert json.loads(site.site.policy.policy_file.read_bytes())["serial"] == serial
+    assert staff(site, trial, "GET", "/scim/v2/Users") == people
+    assert people[1]["totalResults"] == 1
     holds = Register(layout.state / "records", site.site.server_name).holds()
     assert [hold.in_force(now) for hold in holds] == [False, True]
     assert until(lambda: identity_of_the_bridge(site, token)[1] - devices, within_s=60)

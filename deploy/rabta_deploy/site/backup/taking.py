@@ -1,7 +1,9 @@
 """Takes a backup of a site that runs, and keeps as many as the site says."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +17,16 @@ _ENDING = ".rabta.age"
 # Not its keys to rooms: the restored archiver is a new device under the old identity.
 _ARCHIVE = ("archive/rooms", "archive/audit", "archive/recovery-key")
 # Below the state directory: what the parts keep beside their databases.
-_STATE = ("synapse/media", "gateway", "audit", "records", "bridge/recovery-key", *_ARCHIVE)
+_STATE = (
+    "synapse/media",
+    "gateway",
+    "audit",
+    "records",
+    "bridge/recovery-key",
+    "staff/audit",
+    *_ARCHIVE,
+)
+_REGISTER = "staff/staff.db"
 # Made anew with the cluster.
 _NOT_KEPT = {"database-password", "bridge-database-password"}
 
@@ -63,6 +74,14 @@ def take(
             dumped = Path(staging) / database
             databases.dump(site, layout, database, dumped)
             dumps[f"databases/{database}"] = dumped
+        if (layout.state / _REGISTER).exists():
+            dumped = Path(staging) / "register"
+            with (
+                closing(sqlite3.connect(layout.state / _REGISTER)) as register,
+                closing(sqlite3.connect(dumped)) as copy,
+            ):
+                register.backup(copy)
+            dumps[f"state/{_REGISTER}"] = dumped
         archive.write(
             file,
             dumps | dict(_members(site, layout)),
