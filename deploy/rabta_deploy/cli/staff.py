@@ -11,15 +11,21 @@ from urllib.parse import urlencode
 import click
 
 from rabta_audit import JournalError
+from rabta_bots.clock import system_clock
 from rabta_bots.logs import log_as_json
 from rabta_contract.secrets_file import SecretError, load_token
-from rabta_deploy.cli.records import config_option
-from rabta_deploy.cli.site import now
 from rabta_deploy.jsonhttp import request
 from rabta_staff.faults import StaffError, refused
 from rabta_staff.settings import Settings
 
 _IMPORT_TIMEOUT_S = 600
+config_option = click.option(
+    "--config",
+    "config_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="As `rabta site render` wrote it: staff.yaml.",
+)
 
 
 class Faults(click.Group):
@@ -40,7 +46,7 @@ def staff() -> None:
 
 
 @staff.command()
-@config_option("staff.yaml")
+@config_option
 def run(config_file: Path) -> None:
     """Run the staff service until SIGTERM or Ctrl-C."""
     log_as_json()
@@ -54,11 +60,11 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, now, stop)
+    await serve(settings, system_clock, stop)
 
 
 @staff.command(name="import")
-@config_option("staff.yaml")
+@config_option
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be.")
 @click.option("--whole", is_flag=True, help="Whoever does not stand in the list leaves.")
 @click.argument("file", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False))

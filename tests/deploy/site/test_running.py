@@ -266,6 +266,7 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
         talking.result()
     assert len(acknowledged) > len(before)
     serial = json.loads(site.site.policy.policy_file.read_bytes())["serial"]
+    assert until(lambda: staff(site, trial, "GET", "/scim/v2/Users")[0] == 200, within_s=60)
     people = staff(site, trial, "GET", "/scim/v2/Users")
     site.down()
     for directory in ("etc", "secrets", "var"):
