@@ -1,8 +1,7 @@
 """RFC 7643 and 7644 as an independent checker and an independent client see the service."""
 
 from scim2_tester import CheckResult, Status, check_server
-
-from conftest import Staff
+from staff_service import Staff
 
 GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE, Status.SKIPPED}
 

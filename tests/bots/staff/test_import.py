@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from staff_service import Staff
 
-from conftest import Staff
 from rabta_deploy.cli import main
 from rabta_deploy.ports import free_port
 from rabta_staff.faults import StaffError

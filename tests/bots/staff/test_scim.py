@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from scim2_models import SearchRequest
+from staff_service import POST, Staff, secret_file
 
-from conftest import POST, Staff, secret_file
 from rabta_deploy.jsonhttp import request
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"

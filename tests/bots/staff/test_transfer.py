@@ -12,8 +12,8 @@ import pytest
 import yaml
 from events import Telling
 from ministry import SECRET, Hands, Ministry
+from staff_service import Staff, now
 
-from conftest import Staff, now
 from rabta_contract import Event, SigningSecrets, event_bytes, sign
 from rabta_deploy.homeserver import Homeserver
 from rabta_deploy.jsonhttp import Answer, answers, request
