@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from rabta_audit import Journal, Record
-from rabta_staff.register import Note
+from rabta_staff.notes import Note
 
 CLIENT: ContextVar[str | None] = ContextVar("client", default=None)
 """Who asks: the name of a token."""

@@ -6,6 +6,7 @@ What fails is tried again until the homeserver has it.
 
 import asyncio
 import contextlib
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ log = structlog.get_logger("rabta.staff")
 
 AGAIN_SECONDS = 2.0
 AT_ONCE = 8
+_PASSWORD_BYTES = 18
 A_TURN = 100
 """Accounts carried before the directory and those who leave are looked at again."""
 
@@ -103,6 +105,21 @@ class Carrier:
         user = self._register.user(user_id)
         leaves = user is None or not serves(user) or account.ends_sessions
         return user_id in self.faults, not leaves
+
+    async def give_password(self, user: User) -> str:
+        """A new password for a person; every session ends. It is told once and kept nowhere.
+
+        Raises:
+            HomeserverError: `no-account-yet`, `single-sign-on`, and those of the homeserver.
+        """
+        account = self._register.accounts[str(user.id)]
+        if self._sign_on is not None:
+            raise HomeserverError("single-sign-on")
+        if not account.owned or not serves(user):
+            raise HomeserverError("no-account-yet")
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        await self._homeserver.set_password(account.localpart, password)
+        return password
 
     def _write_directory(self) -> None:
         changes = self._register.changes

@@ -22,13 +22,13 @@ def document(register: Register) -> dict[str, Any]:
     with register.lock:
         serving = {
             str(user.id): user
-            for user in register.users()
+            for user in register.all_users()
             if serves(user) and register.accounts[str(user.id)].owned
         }
         persons = {number_of(user): _person(user) for user in serving.values()}
         closed = (one for one in register.gone.values() if isinstance(one, Group))
         posts = {post_number_of(group): _post(group, []) for group in closed}
-        for group in register.posts():
+        for group in register.all_posts():
             held = [
                 _charge(number_of(serving[charge.person]), charge)
                 for charge in register.charges.get(str(group.id), ())

@@ -22,8 +22,11 @@ from scim2_server.service import ScimService
 from rabta_contract.secrets_file import SecretError, load_token
 from rabta_staff.auditing import CLIENT, Audit
 from rabta_staff.carrying import Carrier
-from rabta_staff.faults import StaffError
+from rabta_staff.faults import Fault, StaffError
+from rabta_staff.homeserver import HomeserverError
 from rabta_staff.importing import LARGEST, carry_out
+from rabta_staff.notes import Note
+from rabta_staff.people import number_of
 from rabta_staff.register import Register
 from rabta_staff.settings import Settings
 from rabta_staff.shapes import provider
@@ -70,6 +73,7 @@ class Door:
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._tell_metrics)
         app.router.add_post("/import", self._import)
+        app.router.add_post("/password", self._password)
         app.router.add_route("*", f"{BASE}{{path:(?:/.*)?}}", self._scim)
         return app
 
@@ -124,12 +128,33 @@ class Door:
 
     # -- The operator's list -----------------------------------------------------------------
 
+    def _is_operator(self, request: web.Request) -> bool:
+        CLIENT.set(_who(request, {_OPERATOR: self._settings.import_token_file}))
+        return CLIENT.get() is not None
+
+    def _refuse(self, action: str, reason: str, status: int, *faults: Fault) -> web.Response:
+        self._refused.labels(reason).inc()
+        self._audit.refused(action, reason)
+        told = {"reason": reason, "faults": [str(fault) for fault in faults]}
+        return web.json_response(told, status=status)
+
+    async def _password(self, request: web.Request) -> web.Response:
+        action = "password"
+        if not self._is_operator(request):
+            return self._refuse(action, TOKEN_REFUSED, HTTPStatus.UNAUTHORIZED)
+        user = self._register.user_called(request.query.get("user", ""))
+        if user is None:
+            return self._refuse(action, "no-such-person", HTTPStatus.UNPROCESSABLE_ENTITY)
+        try:
+            password = await self._carrier.give_password(user)
+        except HomeserverError as error:
+            return self._refuse(action, error.reason, HTTPStatus.UNPROCESSABLE_ENTITY)
+        self._audit.done([Note("password-given", person=number_of(user))])
+        return web.json_response({"password": password})
+
     async def _import(self, request: web.Request) -> web.Response:
-        if _who(request, {_OPERATOR: self._settings.import_token_file}) is None:
-            self._refused.labels(TOKEN_REFUSED).inc()
-            self._audit.refused("import", TOKEN_REFUSED)
-            return web.json_response({"reason": TOKEN_REFUSED}, status=HTTPStatus.UNAUTHORIZED)
-        CLIENT.set(_OPERATOR)
+        if not self._is_operator(request):
+            return self._refuse("import", TOKEN_REFUSED, HTTPStatus.UNAUTHORIZED)
         whole, dry = ("whole" in request.query), ("dry_run" in request.query)
         raw = await request.read()
         try:
@@ -137,10 +162,8 @@ class Door:
                 carry_out, self._register, raw, whole=whole, dry_run=dry
             )
         except StaffError as error:
-            self._refused.labels(error.reason).inc()
-            self._audit.refused("import", error.reason)
-            told = {"reason": error.reason, "faults": [str(fault) for fault in error.faults]}
-            return web.json_response(told, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return self._refuse("import", error.reason, status, *error.faults)
         self._carrier.wake()
         return web.json_response({"done": notes})
 

@@ -108,6 +108,11 @@ class Homeserver:
             await self._admin("PUT", self._user(localpart), {"locked": True})
         return await self.end_sessions(localpart)
 
+    async def set_password(self, localpart: str, password: str) -> None:
+        """Give an account a password; every session of it ends."""
+        body = {"password": password, "logout_devices": True}
+        await self._admin("PUT", self._user(localpart), body)
+
     def _user(self, localpart: str) -> str:
         return f"/_synapse/admin/v2/users/@{localpart}:{self._server_name}"
 

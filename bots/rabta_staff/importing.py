@@ -50,7 +50,7 @@ def carry_out(register: Register, raw: bytes, *, whole: bool, dry_run: bool) -> 
     told: list[str] = []
     try:
         with register.operation():
-            known = {post_number_of(group): group for group in register.posts()}
+            known = {post_number_of(group): group for group in register.all_posts()}
             _Import(register, parse(raw, known), known).run(whole=whole)
             told += map(str, register.notes)
             if dry_run:
@@ -67,7 +67,7 @@ class _Import:
         self._register = register
         self._wanted = wanted
         self._posts = dict(posts)
-        self._users = {number_of(user): user for user in register.users()}
+        self._users = {number_of(user): user for user in register.all_users()}
         self._faults: list[Fault] = []
 
     def run(self, *, whole: bool) -> None:

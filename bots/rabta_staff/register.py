@@ -6,9 +6,9 @@ operation happens whole or not at all, and its audit lines are written before it
 
 import itertools
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,8 @@ from scim2_models import (
 )
 from scim2_server.memory import InMemoryStorage
 
-from rabta_contract.vocabulary import ChargeKind
+from rabta_staff import posts
+from rabta_staff.notes import Act, Note
 from rabta_staff.people import (
     ENDS_SESSIONS,
     Charge,
@@ -37,40 +38,12 @@ from rabta_staff.shapes import (
     POST,
     POST_TYPE,
     Group,
-    Member,
     User,
-    post_of,
     serves,
 )
 from rabta_staff.store import Account, Row, Store
 
-Act = Literal[
-    "staff-joined",
-    "staff-changed",
-    "staff-left",
-    "staff-returned",
-    "staff-forgotten",
-    "post-added",
-    "post-changed",
-    "post-closed",
-    "charge-assumed",
-    "charge-relinquished",
-]
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One line for the audit; person and post by e-Office's ids."""
-
-    act: Act
-    person: str | None = None
-    post: str | None = None
-    order: str | None = None
-
-    def __str__(self) -> str:
-        told = (self.act, self.person, self.post, self.order)
-        return " ".join(part for part in told if part)
 
 
 class Register(InMemoryStorage):
@@ -180,7 +153,9 @@ class Register(InMemoryStorage):
         """Let a person join, or set a post up."""
         if isinstance(resource, User):
             return self.join(resource)
-        created = super().create(resource_type, self._settled(resource))
+        created = super().create(
+            resource_type, posts.settled(_group(resource), self._resources.get("User", {}))
+        )
         self.notes.append(Note("post-added", post=post_number_of(_group(created))))
         return self._group_written(created)
 
@@ -223,9 +198,10 @@ class Register(InMemoryStorage):
             resource.ims = before.ims
             updated = super().update(resource_type, resource, expected_version=expected_version)
             return self._user_written(_user(updated), before)
-        settled = self._settled(resource)
+        settled = posts.settled(_group(resource), self._resources.get("User", {}))
         updated = super().update(resource_type, settled, expected_version=expected_version)
-        if _described(_group(updated)) != _described(_group(before)):
+        self._keep_number(_group(before), _group(updated))
+        if posts.described(_group(updated)) != posts.described(_group(before)):
             self.notes.append(Note("post-changed", post=post_number_of(_group(updated))))
         return self._group_written(updated)
 
@@ -258,11 +234,11 @@ class Register(InMemoryStorage):
 
     # -- What is asked of it -----------------------------------------------------------------
 
-    def users(self) -> Iterator[User]:
+    def all_users(self) -> Iterator[User]:
         """Whoever is in the register; not to be changed."""
         return (_user(one) for one in self._resources.get("User", {}).values())
 
-    def posts(self) -> Iterator[Group]:
+    def all_posts(self) -> Iterator[Group]:
         """Every post; not to be changed."""
         return (_group(one) for one in self._resources.get("Group", {}).values())
 
@@ -270,6 +246,14 @@ class Register(InMemoryStorage):
         """A person in the register."""
         found = self._resources.get("User", {}).get(user_id)
         return None if found is None else _user(found.model_copy(deep=True))
+
+    def user_called(self, user_name: str) -> User | None:
+        """The person with a user name, in any case of letters."""
+        with self.lock:
+            key = user_name.casefold()
+            return next(
+                (one for one in self.all_users() if (one.user_name or "").casefold() == key), None
+            )
 
     def held(self, user_id: str) -> list[tuple[Group, Charge]]:
         """The posts that a person holds, each with the charge; copies."""
@@ -323,26 +307,13 @@ class Register(InMemoryStorage):
             self.notes.append(Note(act, person=number))
         return user
 
-    def _settled(self, resource: Resource[Any]) -> Group:
-        """A post whose members are known, each once."""
-        group = _group(resource).model_copy(deep=True)
-        members = {}
-        for member in group.members or ():
-            value = member.value or str(member.ref or "").rpartition("/")[2]
-            if value not in self._resources.get("User", {}):
-                raise InvalidValueException(detail=f"There is no user {value!r} to hold the post")
-            ref = Reference["User"](f"Users/{value}")
-            members[value] = Member(value=value, ref=ref, type="User")
-        group.members = list(members.values()) or None
-        return group
-
     def _group_written(self, resource: Resource[Any]) -> Resource[Any]:
         """Have charges and persons follow: who is told of what, whose sessions end."""
         group = _group(resource)
         ident, number = str(group.id), post_number_of(group)
         self._changed.add(("Group", ident))
         were = {one.person: one for one in self.charges.get(ident, ())}
-        held = {one.person: one for one in self._charged(group, were)}
+        held = {one.person: one for one in posts.charges(group, were, self.clock())}
         self.charges[ident] = tuple(held.values())
         for person, charge in were.items():
             if person not in held or held[person].begins != charge.begins:
@@ -356,19 +327,11 @@ class Register(InMemoryStorage):
             self._follow_group(person, group, holds=person in held)
         return resource
 
-    def _charged(self, group: Group, were: Mapping[str, Charge]) -> Iterator[Charge]:
-        """The charges of a post: `members` says who, `capacities` in what capacity."""
-        told = {str(one.value): one for one in post_of(group).capacities or ()}
-        for member in group.members or ():
-            person = str(member.value)
-            old, new = were.get(person), told.get(person)
-            # Of whom nothing is said the capacity stays: a client that knows none of them must
-            # not make a look-after holder one who decides.
-            before = old.kind if old else ChargeKind.REGULAR
-            kind = ChargeKind(new.kind) if new and new.kind else before
-            same = old if old and old.kind is kind else None
-            order = new.order_no if new else same.order_no if same else None
-            yield Charge(person, kind, same.begins if same else self.clock(), order)
+    def _keep_number(self, before: Group, after: Group) -> None:
+        if post_number_of(before) != post_number_of(after):
+            former = posts.former(before)
+            self.gone[str(former.id)] = former
+            self._changed.add(("Group", str(former.id)))
 
     def _note_charge(self, act: Act, charge: Charge, post: str) -> None:
         user = self.user(charge.person)
@@ -392,18 +355,6 @@ class Register(InMemoryStorage):
         if [one.model_dump() for one in groups] != [one.model_dump() for one in user.groups or ()]:
             user.groups = groups or None
             super().update(PERSON_TYPE, user)
-
-
-def _described(group: Group) -> tuple[str | None, ...]:
-    """What is told of a post, whoever holds it."""
-    told = post_of(group)
-    return (
-        group.display_name,
-        told.post_number,
-        told.designation_urdu,
-        told.section,
-        told.reports_to,
-    )
 
 
 def _user(resource: Resource[Any]) -> User:

@@ -18,7 +18,7 @@ from rabta_deploy.jsonhttp import request
 from rabta_staff.faults import StaffError, refused
 from rabta_staff.settings import Settings
 
-_IMPORT_TIMEOUT_S = 600
+_TIMEOUT_S = 600
 config_option = click.option(
     "--config",
     "config_file",
@@ -70,30 +70,50 @@ async def _run(settings: Settings) -> None:
 @click.argument("file", metavar="FILE.csv", type=click.Path(path_type=Path, dir_okay=False))
 def import_list(config_file: Path, file: Path, *, dry_run: bool, whole: bool) -> None:
     """Have the running service take FILE.csv, whole or not at all."""
-    settings = Settings.load(config_file)
     try:
         raw = file.read_bytes()
     except OSError as error:
         says = f"cannot be read ({error.strerror})"
         raise refused("list-unreadable", str(file), says, "name the list of staff") from error
     asked = {name: "" for name, said in {"dry_run": dry_run, "whole": whole}.items() if said}
-    url = f"http://127.0.0.1:{settings.port}/import?{urlencode(asked)}"
-    token = load_token(settings.import_token_file)
-    headers = {"Content-Type": "text/csv"}
+    told = _ask(config_file, "/import", asked, raw)
+    for line in told["done"]:
+        click.echo(line)
+    done = "would change" if dry_run else "changed"
+    click.echo(f"{len(told['done'])} {done}.")
+
+
+@staff.command()
+@config_option
+@click.argument("user_name")
+def password(config_file: Path, user_name: str) -> None:
+    """Give USER_NAME a new password, shown once; where there is no single sign-on."""
+    click.echo(_ask(config_file, "/password", {"user": user_name})["password"])
+
+
+def _ask(
+    config_file: Path, path: str, query: dict[str, str], body: bytes | None = None
+) -> dict[str, Any]:
+    """Ask the running service as the operator; a refusal is told and ends with 1."""
+    settings = Settings.load(config_file)
+    url = f"http://127.0.0.1:{settings.port}{path}"
     try:
         answer = request(
-            "POST", url, body=raw, token=token, headers=headers, timeout_s=_IMPORT_TIMEOUT_S
+            "POST",
+            f"{url}?{urlencode(query)}",
+            body=body,
+            token=load_token(settings.import_token_file),
+            headers={"Content-Type": "text/csv"},
+            timeout_s=_TIMEOUT_S,
         )
     except OSError as error:
         cure = "run the site, or `rabta staff run`"
         raise refused("service-away", url, "does not answer", cure) from error
     told = answer.body if isinstance(answer.body, dict) else {}
     if answer.status != HTTPStatus.OK:
-        reason = str(told.get("reason", "service-refused"))
-        faults = told.get("faults") or [f"{url}: answered {answer.status}; read its log"]
-        click.echo("\n".join([reason, *(f"  {fault}" for fault in faults)]), err=True)
+        reason = str(told.get("reason", f"{url} answered {answer.status}; read its log"))
+        click.echo(
+            "\n".join([reason, *(f"  {fault}" for fault in told.get("faults", ()))]), err=True
+        )
         sys.exit(1)
-    for line in told["done"]:
-        click.echo(line)
-    done = "would change" if dry_run else "changed"
-    click.echo(f"{len(told['done'])} {done}.")
+    return told

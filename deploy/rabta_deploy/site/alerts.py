@@ -52,6 +52,13 @@ ALERTS = (
         "Processes of the homeserver follow different policies.",
     ),
     Alert(
+        "staff-not-carried",
+        "rabta_staff_due > 0",
+        "10m",
+        "ticket",
+        "Accounts do not follow what the staff service was told.",
+    ),
+    Alert(
         "policy-refused",
         "increase(rabta_door_policy_refused_total[15m]) > 0",
         "0m",

@@ -1,5 +1,6 @@
 """What SCIM's clients rely on, asked by hand: PATCH, filter, paging, ETag, errors, tokens."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,13 @@ from typing import Any
 
 import pytest
 from scim2_models import SearchRequest
-from staff_service import POST, Staff, secret_file
+from staff_service import POST, Staff, now, secret_file
 
 from rabta_deploy.jsonhttp import request
+from rabta_deploy.process import until
+from rabta_staff.notes import Note
+from rabta_staff.register import Register
+from rabta_staff.shapes import PERSON, PERSON_TYPE
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -125,9 +130,9 @@ def test_a_version_that_was_overtaken_changes_nothing(staff: Staff) -> None:
     for method, body in (("DELETE", None), ("PUT", {"schemas": [USER], "userName": "other"})):
         answer = staff.ask(method, f"/Users/{ayesha}", body, headers={"If-Match": old})
         assert answer.status == 412
-    now = staff.ask("GET", f"/Users/{ayesha}").body
-    assert (now["userName"], now["title"]) == ("ayesha", "Secretary")
-    same = {"If-None-Match": now["meta"]["version"]}
+    told = staff.ask("GET", f"/Users/{ayesha}").body
+    assert (told["userName"], told["title"]) == ("ayesha", "Secretary")
+    same = {"If-None-Match": told["meta"]["version"]}
     assert staff.ask("GET", f"/Users/{ayesha}", headers=same).status == 304
 
 
@@ -242,3 +247,33 @@ def test_a_capacity_holds_until_another_is_told(staff: Staff) -> None:
         next(one for one in journal(staff) if one["action"] == "charge-assumed")["ref"]
         == "F.1/2026"
     )
+
+
+def test_a_post_that_gets_another_number_leaves_nobody_at_the_old_one(staff: Staff) -> None:
+    ayesha = staff.add_user("ayesha")
+    post = staff.add_post("ITT-DS", "Deputy Secretary", ayesha)
+    renamed = {"op": "replace", "path": f"{POST}:postNumber", "value": "ITT-DS-1"}
+    assert staff.patch(f"/Groups/{post}", renamed).status == 204
+    assert until(lambda: "ITT-DS-1" in directory(staff)["posts"], within_s=10)
+    assert directory(staff)["posts"]["ITT-DS"]["charges"] == []
+    # The number is free: a post that is set up anew under it is that post.
+    again = staff.add_post("ITT-DS", "Deputy Secretary (New)")
+    told = "Deputy Secretary (New)"
+    assert until(lambda: directory(staff)["posts"]["ITT-DS"]["designation"] == told, within_s=10)
+    assert staff.ask("GET", f"/Groups/{again}").status == 200
+
+
+def test_an_act_that_no_audit_tells_does_not_happen(
+    tmp_path: Path,
+) -> None:
+    def full(_notes: list[Note]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    register = Register(
+        tmp_path / "staff.db", server_name="itt.gov.test", reserved=(), clock=now, audit=full
+    )
+    with pytest.raises(OSError, match="No space"), register.operation():
+        register.create(PERSON_TYPE, PERSON(user_name="ayesha"))
+    assert list(register.all_users()) == []
+    assert register.accounts == {}
+    register.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from events import Telling
-from ministry import SECRET, Hands, Ministry
+from ministry import BILAL, SECRET, Hands, Ministry
 from staff_service import Staff, now
 
 from rabta_contract import Event, SigningSecrets, event_bytes, sign
@@ -54,12 +54,12 @@ class Office:
         """What the homeserver knows of an account."""
         return self.admin("GET", f"/v2/users/@{localpart}:itt.gov.test")
 
-    def sign_in(self, localpart: str) -> Answer:
+    def sign_in(self, localpart: str, password: str = PASSWORD) -> Answer:
         """Sign in on a new device, with a password that the operator gave."""
         body = {
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": localpart},
-            "password": PASSWORD,
+            "password": password,
         }
         url = f"{self.homeserver.client_url}/_matrix/client/v3/login"
         return request("POST", url, json_body=body)
@@ -76,6 +76,11 @@ class Office:
         """The room that the bridge made."""
         found = self.admin("GET", "/v1/rooms?search_term=e-Office")
         return found["rooms"][0]["room_id"] if found and found["rooms"] else None
+
+    def find(self, token: str, term: str) -> list[str]:
+        """Whom a search of the user directory shows to a person."""
+        found = self.ask(token, "POST", "/user_directory/search", {"search_term": term})
+        return [one["user_id"] for one in found.body["results"]]
 
     def memberships(self, room_id: str) -> dict[str, str]:
         """User id -> membership."""
@@ -169,15 +174,18 @@ async def test_a_transfer_ends_old_sessions_and_moves_rooms_within_ten_seconds(
         return (
             office.ask(token, "GET", "/account/whoami").status == 401
             and members["@ayesha:itt.gov.test"] == "leave"
-            and members.get("@bilal:itt.gov.test") in {"invite", "join"}
+            and members.get(BILAL) in {"invite", "join"}
         )
 
     # What the requirement says: old sessions dead, rooms changed, within 10 seconds.
     await eventually(done, within_s=10, what="the transfer")
     assert office.account("ayesha")["displayname"] == "Ayesha Malik"
     assert office.account("bilal")["displayname"] == "Bilal Ahmed, Deputy Secretary (Admn-II)"
-    # The person is transferred, not dismissed: a new sign-in reads what was backed up.
+    # Colleagues find people by name, post and section.
     again = office.sign_in("ayesha").body["access_token"]
+    for term in ("Bilal", "deputy", "Admn-II"):
+        await eventually(lambda sought=term: office.find(again, sought) == [BILAL], what=term)
+    # The person is transferred, not dismissed: a new sign-in reads what was backed up.
     assert office.ask(again, "GET", "/room_keys/version").status == 200
 
 
@@ -193,6 +201,9 @@ async def test_who_leaves_is_locked_out_and_the_ministry_keeps_all(
     office.ask(token, "POST", "/room_keys/version", backup)
     room = office.ask(token, "POST", "/createRoom", {"preset": "private_chat"}).body["room_id"]
 
+    admin = office.homeserver.admin_token
+    await eventually(lambda: office.find(admin, "Danish") == ["@danish:itt.gov.test"])
+
     left = {"op": "replace", "path": "active", "value": False}
     assert office.staff.patch(f"/Users/{danish}", left).status == 204
     await eventually(lambda: office.ask(token, "GET", "/account/whoami").status == 401)
@@ -202,6 +213,7 @@ async def test_who_leaves_is_locked_out_and_the_ministry_keeps_all(
     refused = office.sign_in("danish")
     assert (refused.status, refused.body["errcode"]) == (401, "M_USER_LOCKED")
     account = office.account("danish")
+    assert office.find(admin, "Danish") == []
     assert (account["locked"], account["deactivated"], account["erased"]) == (True, False, False)
     assert office.memberships(room)["@danish:itt.gov.test"] == "join"
 
@@ -245,3 +257,40 @@ async def test_an_account_that_was_there_before_is_nobodys_until_the_operator_sa
     assert claimed.status == 200, claimed
     await eventually(lambda: "p-6" in office.staff.directory_file.read_text())
     await eventually(lambda: office.account("farah")["displayname"] == "Farah Qureshi")
+
+
+async def test_the_operator_gives_a_password_where_there_is_no_single_sign_on(
+    office: Office, eventually: Any
+) -> None:
+    office.join("Hina Raza", "p-8")
+    await eventually(lambda: office.account("hina"))
+    office.give_password("hina")
+    before = office.sign_in("hina").body["access_token"]
+    url = f"{office.staff.url}/password?user=HINA@itt.gov.test"
+    await eventually(lambda: request("POST", url, token=office.staff.import_token).status == 200)
+    told = request("POST", url, token=office.staff.import_token).body["password"]
+    assert len(told) >= 20
+    assert office.ask(before, "GET", "/account/whoami").status == 401
+    assert office.sign_in("hina").status == 403
+    assert office.sign_in("hina", told).status == 200
+    for asked, status in ((office.staff.token, 401), (office.staff.import_token, 422)):
+        assert request("POST", f"{url}x", token=asked).status == status
+
+
+async def test_an_account_is_tied_to_the_persons_subject_at_the_single_sign_on(
+    homeserver: Homeserver, make_staff: Callable[..., Staff], eventually: Any
+) -> None:
+    registration = homeserver.files.secret("registration").read_text().strip()
+    staff = make_staff(
+        homeserver_url=homeserver.client_url,
+        registration=registration,
+        further={"sign_on": {"provider": "oidc-ministry"}},
+    )
+    office = Office(homeserver, staff)
+    with staff.running():
+        staff.add_user("iqra@itt.gov.test", externalId="5f0c-idp")
+        await eventually(lambda: office.account("iqra"))
+        (tied,) = office.account("iqra")["external_ids"]
+        url = f"{staff.url}/password?user=iqra@itt.gov.test"
+        assert request("POST", url, token=staff.import_token).body["reason"] == "single-sign-on"
+    assert tied == {"auth_provider": "oidc-ministry", "external_id": "5f0c-idp"}
