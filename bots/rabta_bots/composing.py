@@ -28,7 +28,7 @@ from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
 from rabta_bots.store.documents import reasons_of
 from rabta_bots.store.events import event_by_row
-from rabta_bots.store.outbox import NO_HOLDER, sent_of_card, told_later
+from rabta_bots.store.outbox import NO_HOLDER, outcome_follows, sent_of_card, settle_amends
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.shared_rooms import posts_of
 from rabta_contract.event import Event
@@ -93,6 +93,8 @@ class Composer:
         self, connection: Connection, row: Row[Any]
     ) -> Composed | TakenBack | Again | Permanent:
         """The message of an outbox row about a card."""
+        if row.part in {"issue", "outcome", "amend"}:
+            settle_amends(connection, row)
         card = card_by_id(connection, row.card_id)
         if card is None:
             return Permanent("no-such-card")
@@ -217,7 +219,7 @@ class Composer:
 
     def _amend(self, connection: Connection, row: Row[Any], card: Row[Any]) -> Composed | Permanent:
         """The card as it is now, in the place of what was shown: something about it is new."""
-        if told_later(connection, row):
+        if outcome_follows(connection, row):
             return Permanent("told-later", moot=True)
         officer = (
             officer_of_user(connection, self.directory, card.issued_to) if card.issued_to else None

@@ -4,8 +4,12 @@ import asyncio
 import importlib
 import inspect
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -270,3 +274,51 @@ def test_a_transaction_id_is_the_same_for_the_same_message_and_no_other() -> Non
         transaction_id("01EVENT", "!room:itt.gov.test", "outcome-1"),
     }
     assert len(others - {first}) == 3
+
+
+AT = (
+    "event-stored/before-commit",
+    "card-made/after-commit",
+    "message-put/return",
+    "document-uploaded/return",
+    "command-queued/before-commit",
+    "command-carried/return",
+    "act-told/after-commit",
+    "delivery-marked/before-commit",
+)
+"""A moment of each way that something takes: in, out, with documents, back, and e-Office's own."""
+
+
+@pytest.mark.network
+@pytest.mark.xdist_group("chaos")
+def test_a_short_run_loses_nothing_and_says_nothing_twice(
+    missing_part: Callable[[str], None],
+) -> None:
+    """`make chaos` plays all moments, with cuts, a wrong clock and kills by chance."""
+    # Below /tmp itself: user postgres must pass through every directory above.
+    with TemporaryDirectory(prefix="rabta-chaos-") as home:
+        Path(home).chmod(0o711)
+        told = subprocess.run(
+            [
+                *(sys.executable, "-m", "rabta_deploy.chaos", "--directory", Path(home) / "house"),
+                *("--events", "40", "--decisions", "8", "--files", "4"),
+                *("--officers", "2", "--posts", "3", "--only-moments", "--seed", "1"),
+                *(word for moment in AT for word in ("--at", moment)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if "postgres-missing" in told.stderr:
+        missing_part("PostgreSQL is not installed (deploy/machine.sh tests)")
+    said = told.stdout + told.stderr
+    assert told.returncode == 0, said
+    zeros = "lost=0 duplicated=0 misordered=0 decided_twice=0"
+    last = re.fullmatch(
+        rf"events=(\d+) decisions=(\d+) kills=(\d+) {zeros}", told.stdout.splitlines()[-1]
+    )
+    assert last is not None, said
+    events, decisions, kills = map(int, last.groups())
+    assert events >= 40, said
+    assert decisions >= 8, said
+    assert kills >= len(AT), said

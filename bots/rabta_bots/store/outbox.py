@@ -332,12 +332,23 @@ def on_its_way(connection: Connection, room_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def told_later(connection: Connection, row: Row[Any]) -> bool:
-    """Whether a later edit of the same card is queued, which will say what this one would."""
+def settle_amends(connection: Connection, row: Row[Any]) -> None:
+    """Settle the edits of the row's card that wait behind it: its words will tell what is new.
+
+    To be called before anything that goes into those words is read.
+    """
     same = and_(outbox.c.stream == row.stream, outbox.c.card_id == row.card_id)
-    later = and_(outbox.c.seq > row.seq, outbox.c.part.in_(("amend", "outcome")))
-    query = select(outbox.c.row).where(same, later, outbox.c.state == PENDING).limit(1)
-    return connection.execute(query).first() is not None
+    behind = and_(outbox.c.seq > row.seq, outbox.c.part == "amend", outbox.c.state == PENDING)
+    connection.execute(
+        update(outbox).where(same, behind).values(state=MOOT, reason="told-already")
+    )
+
+
+def outcome_follows(connection: Connection, row: Row[Any]) -> bool:
+    """Whether the edit that tells how the row's card ended waits behind it."""
+    same = and_(outbox.c.stream == row.stream, outbox.c.card_id == row.card_id)
+    behind = and_(outbox.c.seq > row.seq, outbox.c.part == "outcome", outbox.c.state == PENDING)
+    return connection.execute(select(outbox.c.row).where(same, behind).limit(1)).first() is not None
 
 
 def mark_sent(connection: Connection, row: int, message_id: str) -> None:

@@ -168,7 +168,9 @@ class FileRun:
                 return
 
     async def _round(self) -> None:
-        if self._goal.confirmed < self._goal.decisions and self._dice.random() < _IN_CHAT:
+        short = self._goal.confirmed < self._goal.decisions
+        # When all is told, what goes on goes through the bridge, as fast as the bridge is.
+        if self._goal.told >= self._goal.events or (short and self._dice.random() < _IN_CHAT):
             await self._decided_in_chat()
         else:
             await self._dice.choice((self._decided_on_the_page, self._hurried, self._passed_on))()
