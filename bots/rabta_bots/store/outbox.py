@@ -339,9 +339,7 @@ def settle_amends(connection: Connection, row: Row[Any]) -> None:
     """
     same = and_(outbox.c.stream == row.stream, outbox.c.card_id == row.card_id)
     behind = and_(outbox.c.seq > row.seq, outbox.c.part == "amend", outbox.c.state == PENDING)
-    connection.execute(
-        update(outbox).where(same, behind).values(state=MOOT, reason="told-already")
-    )
+    connection.execute(update(outbox).where(same, behind).values(state=MOOT, reason="told-already"))
 
 
 def outcome_follows(connection: Connection, row: Row[Any]) -> bool:
