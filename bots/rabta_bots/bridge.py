@@ -440,6 +440,7 @@ class Bridge:
             self._settings.intake.start_after,
             self._settings.intake.max_waiting,
             self._digest_key,
+            self._directory.current.posts,
         )
 
     def _planner(self) -> Planner:

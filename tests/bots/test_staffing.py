@@ -6,7 +6,7 @@ from events import Telling
 from ministry import AYESHA, BILAL, NOW, PERSONS, Ministry, Running, deliver_all, running
 from sqlalchemy import select
 
-from rabta_bots.store.posts import known_posts
+from rabta_bots.store.posts import known_posts, post_names
 from rabta_bots.store.tables import audit
 
 
@@ -42,6 +42,7 @@ async def test_a_room_follows_the_directory_and_not_eoffice(
         write(any_ministry)
         await eventually(lambda: room[BILAL] == "leave")
         with bridge.engine.connect() as connection:
+            assert post_names(connection, "ITT-DS-ADMN")[0] == "Deputy Secretary"
             reasons = connection.execute(select(audit.c.what, audit.c.reason)).all()
     assert ("charge-not-taken", "kept-by-directory") in [tuple(row) for row in reasons]
 

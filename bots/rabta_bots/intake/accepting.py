@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -64,6 +64,8 @@ class Terms:
         start_after: The closed mark of a source that nothing came from yet.
         max_waiting: With more undelivered than this, the sender is asked to wait.
         digest_key: Keys the digests, so that a stored one does not betray a subject.
+        kept_posts: Posts that the directory describes; what a charge event says of them is not
+            taken.
     """
 
     policy: Policy
@@ -71,6 +73,7 @@ class Terms:
     start_after: int
     max_waiting: int
     digest_key: bytes
+    kept_posts: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,8 @@ def _store(connection: Connection, new: _New, via: str, terms: Terms, now: datet
     grade = event.data.classification
     charge = event.data.charge
     document = stored_form(event, allowance(terms.policy, grade))
-    if event.kind in CHARGES and charge is not None:
+    kept = charge is not None and charge.post.post_id in terms.kept_posts
+    if event.kind in CHARGES and charge is not None and not kept:
         remember_post(connection, charge.post.model_dump(mode="json"))
     store_event(
         connection,

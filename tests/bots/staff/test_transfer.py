@@ -294,3 +294,23 @@ async def test_an_account_is_tied_to_the_persons_subject_at_the_single_sign_on(
         url = f"{staff.url}/password?user=iqra@itt.gov.test"
         assert request("POST", url, token=staff.import_token).body["reason"] == "single-sign-on"
     assert tied == {"auth_provider": "oidc-ministry", "external_id": "5f0c-idp"}
+
+
+async def test_what_was_told_while_the_homeserver_was_away_is_carried_when_it_is_back(
+    homeserver: Homeserver, make_staff: Callable[..., Staff], eventually: Any
+) -> None:
+    registration = homeserver.files.secret("registration").read_text().strip()
+    staff = make_staff(registration=registration)
+    with staff.running():
+        junaid = staff.add_user("junaid")
+        staff.add_post("ITT-SO", "Section Officer", junaid)
+        health = f"{staff.url}/health"
+        away = {junaid: "homeserver-away"}
+        await eventually(lambda: request("GET", health).body == {"due": 1, "faults": away})
+    staff.homeserver_url = homeserver.client_url
+    office = Office(homeserver, staff)
+    with staff.running():
+        health = f"{staff.url}/health"
+        await eventually(lambda: request("GET", health).body == {"due": 0, "faults": {}})
+        assert office.account("junaid")["displayname"] == "junaid, Section Officer"
+        assert "@junaid:itt.gov.test" in staff.directory_file.read_text()

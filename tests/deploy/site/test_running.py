@@ -68,7 +68,7 @@ def staff(
     context = ssl.create_default_context(cafile=str(trial.network / "ca/ca.pem"))
     try:
         with urllib.request.urlopen(asked, context=context, timeout=30) as answer:  # noqa: S310
-            return answer.status, json.load(answer)
+            return answer.status, json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
         return error.code, {}
 
@@ -90,6 +90,18 @@ def test_who_joins_by_scim_has_an_account_and_stands_in_the_bridges_directory(
     assert until(lambda: request("GET", url, token=token).status == 200, within_s=30)
     directory = site.layout.state / "directory/directory.yaml"
     assert until(lambda: "Ayesha Malik" in directory.read_text(), within_s=30)
+    config = str(site.layout.config / "staff.yaml")
+    asked = ["staff", "password", "--config", config, "ayesha.malik@itt.gov.test"]
+    given = CliRunner().invoke(main, asked)
+    assert given.exit_code == 0, given.output
+    session = site.admin.log_in("ayesha.malik", given.output.strip())
+    left = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": "active", "value": False}],
+    }
+    assert staff(site, trial, "PATCH", f"/scim/v2/Users/{made['id']}", left)[0] == 204
+    # In every process of the homeserver.
+    assert until(lambda: not site.admin.knows(session), within_s=10)
     # What the operator asks is asked on the machine itself.
     assert staff(site, trial, "POST", "/import", user)[0] == 404
     assert staff(site, trial, "GET", "/scim/v2/../../metrics")[0] == 404
