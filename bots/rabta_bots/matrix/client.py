@@ -143,6 +143,7 @@ class MatrixClient:
         """End `sync_forever` and close connections. The account stays logged in."""
         if self._parts is not None:
             self._parts.syncing.stop()
+            await self._parts.sending.finish()
         await self._wire.close()
 
     def received(self, limit: int = 50) -> list[Received]:

@@ -15,6 +15,7 @@ from rabta_bots.matrix import roomstate, tables
 from rabta_bots.matrix.echoes import own_event
 from rabta_bots.matrix.errors import MatrixError
 from rabta_bots.matrix.grammar import is_event_id
+from rabta_bots.matrix.looking import FRESH, Looking
 from rabta_bots.matrix.machine import MEGOLM
 from rabta_bots.matrix.rooms import Rooms
 from rabta_bots.matrix.sessions import WritingSession
@@ -25,9 +26,8 @@ from rabta_bots.matrix.trust import Trust
 from rabta_bots.matrix.wire import RefusedError, Wire
 
 _ROUNDS = 5
-_FEW = 20
-_FRESH = timedelta(seconds=1)
-"""In a room of few readers, whose devices nobody asked for within a second is asked for again."""
+_NOTED_AFTER_S = 0.05
+"""So long an answer waits for company before its event id is noted."""
 _TOGETHER = 16
 """Messages encrypted in one transaction: about 30 ms of work, then the event loop has its turn."""
 _REMEMBERED = timedelta(hours=23)
@@ -55,26 +55,25 @@ class _Stored:
 
 
 class _Letter:
-    """A content that waits to be encrypted."""
+    """A content that waits to be encrypted since `handed`."""
 
     def __init__(
-        self, room_id: str, content: Mapping[str, Any], txn_id: str, event_type: str
+        self,
+        room_id: str,
+        content: Mapping[str, Any],
+        txn_id: str,
+        event_type: str,
+        handed: datetime,
     ) -> None:
         self.room_id = room_id
         self.content = content
         self.txn_id = txn_id
         self.type = event_type
+        self.handed = handed
+        self.late: list[str] = []
+        """Readers whose devices have to be asked for first."""
         self.sealed: asyncio.Future[_Stored | None] = asyncio.get_running_loop().create_future()
         """What became of it on the short way; None: it needs the long one."""
-
-
-class _SentEvent:
-    """An answer of the homeserver that waits to be noted."""
-
-    def __init__(self, txn_id: str, event_id: str) -> None:
-        self.txn_id = txn_id
-        self.event_id = event_id
-        self.noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Sending:
@@ -98,8 +97,11 @@ class Sending:
         self._wire = wire
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._letters: list[_Letter] = []
-        self._sent: list[_SentEvent] = []
-        self._looked: dict[str, datetime] = {}
+        self._sent: list[dict[str, str]] = []
+        self._unasked: list[_Letter] = []
+        self._looking = Looking(state, trust)
+        self._asking: asyncio.Task[None] | None = None
+        self._noting: asyncio.TimerHandle | None = None
         self._sharing_turn: asyncio.Task[None] | None = None
 
     async def send(
@@ -107,8 +109,8 @@ class Sending:
     ) -> str:
         """Send one event; see `MatrixClient.send`."""
         async with self._locks[room_id]:
-            await self._look_again(room_id)
-            letter = _Letter(room_id, content, txn_id, event_type)
+            now = self._state.store.clock()
+            letter = _Letter(room_id, content, txn_id, event_type, now)
             stored = await self._at_once(letter)
             if stored is None:
                 stored = await self._encrypt(letter)
@@ -120,31 +122,29 @@ class Sending:
                     return event_id
             return await self._put(room_id, stored.ciphertext, txn_id)
 
-    async def _look_again(self, room_id: str, *, fresh: timedelta = _FRESH) -> None:
-        """Ask for the devices of the readers of our own server, when they are few.
+    # -- the readers' devices --------------------------------------------------------------------
 
-        A phone that signed in after our last sync would not read this message otherwise, and no
-        later key would open it. For the same reason it is asked again after a key was shared: a
-        phone that signs in meanwhile takes over a stand-in device (MSC3814), and what was sent to
-        that one then is lost. Other servers tell ours of new devices by themselves, and asking
-        one that is away would hold the message up.
-        """
-        now, server = self._state.store.clock(), self._state.user_id.partition(":")[2]
-        with self._state.store.transaction() as connection:
-            readers = roomstate.readers(connection, room_id)
-        near = [
-            user
-            for user in readers
-            if user.partition(":")[2] == server and user != self._state.user_id
-        ]
-        late = [user for user in near if not self._seen(user, now - fresh)]
-        if late and len(near) <= _FEW:
-            await self._trust.refresh(late)
-            self._looked.update(dict.fromkeys(late, now))
-
-    def _seen(self, user: str, after: datetime) -> bool:
-        looked = self._looked.get(user)
-        return looked is not None and looked > after
+    async def _ask(self) -> None:
+        """Ask once for all whose messages wait for it, and let those be encrypted then."""
+        try:
+            while self._unasked:
+                letters, self._unasked = self._unasked, []
+                users = {
+                    one
+                    for letter in letters
+                    for one in self._looking.late(letter.late, _since(letter))
+                }
+                try:
+                    await self._looking.look(users)
+                except Exception as error:  # noqa: BLE001 - told to whoever waits for it
+                    for letter in letters:
+                        if not letter.sealed.done():
+                            letter.sealed.set_exception(error)
+                else:
+                    self._letters += letters
+                    self._take_turn()
+        finally:
+            self._asking = None
 
     async def _echo(self, room_id: str, txn_id: str, stored: _Stored) -> str | None:
         event_id = await own_event(
@@ -183,37 +183,43 @@ class Sending:
                     letters, self._letters = self._letters[:_TOGETHER], self._letters[_TOGETHER:]
                     sent, self._sent = self._sent, []
                     results: list[_Stored | None] = []
-                    failure: Exception | None = None
                     try:
                         with self._state.transaction() as connection:
-                            _note_all(connection, sent)
+                            if sent:
+                                connection.execute(_NOTE_SENT, sent)
                             results = [self._seal_ready(connection, one) for one in letters]
-                    except Exception as error:  # noqa: BLE001 - told to whoever waits for it
-                        failure = error
-                        # Each letter tries alone, so that a bad one harms no other.
+                    except Exception as error:  # noqa: BLE001 - each letter tries alone and tells
+                        # What was sent is noted once more when it comes back by sync.
+                        _log.warning("not-encrypted-together", error=type(error).__name__)
                         results = [None for _ in letters]
-                for letter, result in zip(letters, results, strict=True):
-                    if not letter.sealed.done():
-                        letter.sealed.set_result(result)
-                for one in sent:
-                    if one.noted.done():
-                        continue
-                    if failure is not None:
-                        one.noted.set_exception(failure)
-                    else:
-                        one.noted.set_result(None)
+                        for one in letters:
+                            one.late = []
+                self._settle(letters, results)
         finally:
             self._sharing_turn = None
+
+    def _settle(self, letters: Sequence[_Letter], results: Sequence[_Stored | None]) -> None:
+        for letter, result in zip(letters, results, strict=True):
+            if letter.late and result is None:
+                self._unasked.append(letter)
+            elif not letter.sealed.done():
+                letter.sealed.set_result(result)
+        if self._unasked and self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
 
     def _seal_ready(self, connection: Connection, letter: _Letter) -> _Stored | None:
         try:
             stored = self._stored(connection, letter)
             if stored is not None:
                 return stored
+            readers = roomstate.readers(connection, letter.room_id)
+            letter.late = self._looking.late(readers, _since(letter))
+            if letter.late:
+                return None  # until they were asked
             ready = (
                 roomstate.is_known(connection, letter.room_id)
                 and not self._sharing.queued(connection, letter.room_id)
-                and not self._trust.outdated(roomstate.readers(connection, letter.room_id))
+                and not self._trust.outdated(readers)
             )
             session = self._sharing.ready_session(connection, letter.room_id) if ready else None
         except MatrixError:
@@ -248,12 +254,15 @@ class Sending:
             if (stored := self._stored(connection, letter)) is not None:
                 return stored
         await self._rooms.require_encrypted(room_id)
+        await self._looking.look_again(room_id, _since(letter))
         for _ in range(_ROUNDS):
             with self._state.store.transaction() as connection:
                 users = roomstate.readers(connection, room_id)
             await self._trust.refresh(self._trust.outdated(users))
             if await self._sharing.settle(room_id):
-                await self._look_again(room_id, fresh=timedelta(0))
+                # A phone that signed in meanwhile took over a stand-in device (MSC3814), and what
+                # was sent to that one then is lost.
+                await self._looking.look_again(room_id, self._state.store.clock())
             async with self._state.lock:
                 with self._state.transaction() as connection:
                     # Between settling and this a sync may have brought or taken a reader.
@@ -299,17 +308,28 @@ class Sending:
         event_id = answer.get("event_id")
         if not is_event_id(event_id):
             raise MatrixError("homeserver-failed", "no event id", permanent=False)
-        sent = _SentEvent(txn_id, event_id)
-        self._sent.append(sent)
-        self._take_turn()
-        await sent.noted
+        # Nobody waits for the note: a repeat before it is the same request to the homeserver.
+        if self._noting is None:
+            self._noting = asyncio.get_running_loop().call_later(_NOTED_AFTER_S, self._note)
+        self._sent.append({"txn": txn_id, "event": event_id})
         return event_id
 
+    def _note(self) -> None:
+        self._noting = None
+        self._take_turn()
 
-def _note_all(connection: Connection, sent: Sequence[_SentEvent]) -> None:
-    rows = [{"txn": one.txn_id, "event": one.event_id} for one in sent]
-    if rows:
-        connection.execute(_NOTE_SENT, rows)
+    async def finish(self) -> None:
+        """Note what was sent."""
+        if self._noting is not None:
+            self._noting.cancel()
+            self._note()
+        if self._sharing_turn is not None:
+            await self._sharing_turn
+
+
+def _since(letter: _Letter) -> datetime:
+    """Since when it is enough to have asked for the devices of a message's readers."""
+    return letter.handed - FRESH
 
 
 def note_sent(connection: Connection, txn_id: str, event_id: str) -> None:

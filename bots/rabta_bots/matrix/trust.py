@@ -248,6 +248,8 @@ class Trust:
             signer = identity.self_signing if identity else None
             if signer and signed_by(mapping(payload), user, f"ed25519:{signer}", signer):
                 device.signed_by = signer
+            if held is not None and not held.deleted and held.signed_by == device.signed_by:
+                continue  # as we know it
             machine.device_store[user][device_id] = device
             changed[device_id] = device
         for gone in self.devices(user):
