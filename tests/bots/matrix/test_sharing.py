@@ -256,7 +256,9 @@ async def test_a_repeat_after_a_lost_answer_has_identical_bytes(
     with pytest.raises(MatrixError):
         await _send(ours, "rb-1")
     scripted.answers["/send/"] = lambda *_: (200, {"event_id": "$sent"})
-    assert await _send(await parts(), "rb-1") == "$sent"
+    again = await parts()
+    assert await _send(again, "rb-1") == "$sent"
+    await again.sending.finish()
     first, second = scripted.asked("/send/")
     assert first == second
     assert await _send(ours, "rb-1") == "$sent"
