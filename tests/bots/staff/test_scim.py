@@ -1,6 +1,5 @@
 """What SCIM's clients rely on, asked by hand: PATCH, filter, paging, ETag, errors, tokens."""
 
-import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +7,10 @@ from typing import Any
 
 import pytest
 from scim2_models import SearchRequest
-from staff_service import POST, Staff, now, secret_file
+from staff_service import POST, Staff, secret_file
 
 from rabta_deploy.jsonhttp import request
 from rabta_deploy.process import until
-from rabta_staff.notes import Note
-from rabta_staff.register import Register
-from rabta_staff.shapes import PERSON, PERSON_TYPE
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -261,19 +257,3 @@ def test_a_post_that_gets_another_number_leaves_nobody_at_the_old_one(staff: Sta
     told = "Deputy Secretary (New)"
     assert until(lambda: directory(staff)["posts"]["ITT-DS"]["designation"] == told, within_s=10)
     assert staff.ask("GET", f"/Groups/{again}").status == 200
-
-
-def test_an_act_that_no_audit_tells_does_not_happen(
-    tmp_path: Path,
-) -> None:
-    def full(_notes: list[Note]) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    register = Register(
-        tmp_path / "staff.db", server_name="itt.gov.test", reserved=(), clock=now, audit=full
-    )
-    with pytest.raises(OSError, match="No space"), register.operation():
-        register.create(PERSON_TYPE, PERSON(user_name="ayesha"))
-    assert list(register.all_users()) == []
-    assert register.accounts == {}
-    register.close()
