@@ -50,7 +50,7 @@ class SignOn(NamedTuple):
 
 
 class Carrier:
-    """Carries until it is cancelled.
+    """Carries until it is stopped.
 
     Args:
         register: The register.
@@ -67,6 +67,7 @@ class Carrier:
         self._directory = directory
         self._sign_on = sign_on
         self._written: int | None = None
+        self._stopping = False
         self._wake = asyncio.Event()
         self._lanes = asyncio.Semaphore(AT_ONCE)
         self.faults: dict[str, str] = {}
@@ -76,9 +77,14 @@ class Carrier:
         """Look at once; called from the loop's own thread."""
         self._wake.set()
 
+    def stop(self) -> None:
+        """Let `run` end when what is in hand is done; the rest is owed still."""
+        self._stopping = True
+        self._wake.set()
+
     async def run(self) -> None:
-        """Look whenever it is woken, and again while something is owed."""
-        while True:
+        """Look whenever it is woken, and again while something is owed, until `stop`."""
+        while not self._stopping:
             self._wake.clear()
             try:
                 await self.turn()
@@ -132,6 +138,8 @@ class Carrier:
 
     async def _carry(self, user_id: str, account: Account) -> None:
         async with self._lanes:
+            if self._stopping:
+                return
             try:
                 await self._tell(user_id, account)
             except HomeserverError as error:

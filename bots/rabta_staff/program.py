@@ -17,6 +17,9 @@ from rabta_staff.homeserver import Homeserver
 from rabta_staff.register import Register
 from rabta_staff.settings import Settings
 
+_PATIENCE_SECONDS = 10
+"""For what is in hand, before the homeserver is waited for no longer."""
+
 log = structlog.get_logger("rabta.staff")
 
 
@@ -77,9 +80,11 @@ async def serve(
                 listening(url)
             await stop.wait()
         finally:
+            await runner.cleanup()
+            carrier.stop()
+            await asyncio.wait({carrying}, timeout=_PATIENCE_SECONDS)
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
-            await runner.cleanup()
             register.close()
             audit.close()
 

@@ -244,8 +244,9 @@ class Register(InMemoryStorage):
 
     def user(self, user_id: str) -> User | None:
         """A person in the register."""
-        found = self._resources.get("User", {}).get(user_id)
-        return None if found is None else _user(found.model_copy(deep=True))
+        with self.lock:
+            found = self._resources.get("User", {}).get(user_id)
+            return None if found is None else _user(found.model_copy(deep=True))
 
     def user_called(self, user_name: str) -> User | None:
         """The person with a user name, in any case of letters."""
@@ -257,13 +258,14 @@ class Register(InMemoryStorage):
 
     def held(self, user_id: str) -> list[tuple[Group, Charge]]:
         """The posts that a person holds, each with the charge; copies."""
-        user = self._resources.get("User", {}).get(user_id)
-        found = []
-        for membership in (_user(user).groups if user else None) or ():
-            group = _group(self.get(POST_TYPE, str(membership.value)))
-            charges = self.charges.get(str(group.id), ())
-            found += [(group, one) for one in charges if one.person == user_id]
-        return found
+        with self.lock:
+            user = self.user(user_id)
+            found = []
+            for membership in (user.groups if user else None) or ():
+                group = _group(self.get(POST_TYPE, str(membership.value)))
+                charges = self.charges.get(str(group.id), ())
+                found += [(group, one) for one in charges if one.person == user_id]
+            return found
 
     def due(self) -> dict[str, Account]:
         """Whose account the homeserver has not been told the latest of; copies."""
