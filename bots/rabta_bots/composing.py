@@ -93,7 +93,7 @@ class Composer:
         self, connection: Connection, row: Row[Any]
     ) -> Composed | TakenBack | Again | Permanent:
         """The message of an outbox row about a card."""
-        if row.part in {"issue", "outcome", "amend"}:
+        if row.part in {"outcome", "amend"}:
             settle_amends(connection, row)
         card = card_by_id(connection, row.card_id)
         if card is None:
