@@ -28,7 +28,7 @@ from rabta_bots.retrying import Again, Permanent, without_reader
 from rabta_bots.store.cards import LIVE, OPEN, card_by_id
 from rabta_bots.store.documents import reasons_of
 from rabta_bots.store.events import event_by_row
-from rabta_bots.store.outbox import NO_HOLDER, outcome_follows, sent_of_card, settle_amends
+from rabta_bots.store.outbox import NO_HOLDER, outcome_follows, sent_of_card
 from rabta_bots.store.posts import post_names
 from rabta_bots.store.shared_rooms import posts_of
 from rabta_contract.event import Event
@@ -47,6 +47,7 @@ class Composed:
         basis: Event id and part, from which the transaction id is derived with the room.
         grade: Under which grade of its paper it was composed.
         address: The room of several posts.
+        documents_told: What it says of the card's documents; None where the card has none.
     """
 
     event_type: str
@@ -57,6 +58,7 @@ class Composed:
     basis: tuple[str, str]
     grade: str = ""
     address: Address | None = None
+    documents_told: dict[str, str] | None = None
 
     def txn_id(self, room_id: str) -> str:
         """The transaction id in the room that it turned out to be."""
@@ -93,8 +95,6 @@ class Composer:
         self, connection: Connection, row: Row[Any]
     ) -> Composed | TakenBack | Again | Permanent:
         """The message of an outbox row about a card."""
-        if row.part in {"outcome", "amend"}:
-            settle_amends(connection, row)
         card = card_by_id(connection, row.card_id)
         if card is None:
             return Permanent("no-such-card")
@@ -160,6 +160,7 @@ class Composer:
             (card.post_id, card.room_class),
             (card.event_id, part),
             card.grade,
+            documents_told=None if row.part == "poll" else _told(facts),
         )
 
     def _outcome(
@@ -183,6 +184,7 @@ class Composer:
             (card.post_id, card.room_class),
             (card.event_id, part or f"outcome-{card.card_id}"),
             card.grade,
+            documents_told=_told(facts),
         )
 
     def _line(self, connection: Connection, row: Row[Any], card: Row[Any]) -> Composed | Permanent:
@@ -226,11 +228,13 @@ class Composer:
         )
         if card.message_id is None or card.room_id is None or officer is None:
             return Permanent("never-shown", moot=True)
+        held = holder_now(connection, self.directory, card.post_id, self.now)
+        facts = self.facts(connection, card, may_decide=held is not None and held[0].may_decide)
+        if (_told(facts) or {}) == (card.documents_told or {}):
+            return Permanent("nothing-new", moot=True)
         if card.state not in LIVE:
             # The edit that tells its outcome tells this too.
             return self._outcome(connection, card, f"amend-{row.row}")
-        held = holder_now(connection, self.directory, card.post_id, self.now)
-        facts = self.facts(connection, card, may_decide=held is not None and held[0].may_decide)
         content = issued(facts, officer, self.zone)
         return Composed(
             "m.room.message",
@@ -240,6 +244,7 @@ class Composer:
             (card.post_id, card.room_class),
             (card.event_id, f"amend-{row.row}"),
             card.grade,
+            documents_told=_told(facts),
         )
 
     def readers_of(
@@ -283,6 +288,17 @@ def issued(facts: Facts, officer: Officer, zone: ZoneInfo) -> dict[str, Any]:
         return card_message(view, officer.language, officer.user_id)
 
     return fitting(card)
+
+
+def _told(facts: Facts) -> dict[str, str] | None:
+    """What words made of these facts say of the documents: by place, why one is not there."""
+    if not facts.attachments:
+        return None
+    return {
+        str(number): attachment.reason
+        for number, attachment in enumerate(facts.attachments)
+        if attachment.reason is not None
+    }
 
 
 def _attachments(

@@ -18,6 +18,7 @@ from rabta_bots.digesting import compose_digest
 from rabta_bots.retrying import Again, Permanent
 from rabta_bots.store import outbox
 from rabta_bots.store.cards import card_by_id
+from rabta_bots.store.documents import note_told
 from rabta_bots.store.rooms import room_of
 
 Judged = Composed | TakenBack | Again | Permanent
@@ -110,6 +111,8 @@ def fix(connection: Connection, row: Row[Any], message: Composed, room_id: str) 
         content=fixed.content,
         txn_id=fixed.txn_id,
     )
+    if message.documents_told is not None:
+        note_told(connection, row.card_id, message.documents_told)
     return fixed
 
 

@@ -78,7 +78,13 @@ def _back_to_7(connection: Connection) -> None:
         table.drop(connection)
 
 
+def _back_to_8(connection: Connection) -> None:
+    _without(connection, "cards", "documents_told")
+    connection.execute(text("DROP INDEX ix_cards_state_expires_at"))
+
+
 BACK = {
+    8: _back_to_8,
     7: _back_to_7,
     6: _back_to_6,
     5: _back_to_5,

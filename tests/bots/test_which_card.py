@@ -1,5 +1,6 @@
 """Which card a command is about: never another than the one that was replied to."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from recorder import Sent
 from sqlalchemy import select
 
 from rabta_bots.store import outbox
+from rabta_bots.store.documents import note_document
 from rabta_bots.store.tables import commands
 from rabta_bots.store.tables import outbox as rows
 
@@ -30,6 +32,12 @@ def noted(bridge: Running, card: Sent) -> bool:
     with bridge.engine.begin() as connection:
         query = select(rows.c.row).where(rows.c.message_id == card.event_id)
         return connection.execute(query).first() is not None
+
+
+def document(doc_id: str) -> dict[str, Any]:
+    """A document as an event has it."""
+    told = {"name": f"{doc_id}.pdf", "media_type": "application/pdf", "size": 3}
+    return {"doc_id": doc_id, "sha256": "0" * 64, **told}
 
 
 def kept(bridge: Running) -> list[int]:
@@ -110,31 +118,50 @@ async def test_words_that_were_never_fixed_are_not_put_into_a_row_when_a_class_i
             connection.rollback()
 
 
-async def test_edits_that_would_say_the_same_are_one(
+async def test_an_edit_that_would_say_nothing_new_is_not_made(
     ministry: Ministry, telling: Telling, eventually: Any
 ) -> None:
-    """Found by `make chaos`: two documents of a card changed while its edits were queued."""
+    """Found by `make chaos`: documents of a card changed while its edits were queued."""
     async with running(ministry) as bridge:
-        await deliver_all(bridge, telling.charge("ITT-DS-ADMN", "p-2"), telling.marked())
+        marked = telling.marked(documents=[document("D-1"), document("D-2")])
+        await deliver_all(bridge, telling.charge("ITT-DS-ADMN", "p-2"), marked)
         (card,) = await eventually(bridge.chat.cards)
         await eventually(lambda: noted(bridge, card))
-        with bridge.engine.begin() as connection:
-            (row,) = connection.execute(select(rows).where(rows.c.message_id == card.event_id))
-            for _ in range(3):
-                outbox.enqueue_card(
-                    connection,
-                    row.card_id,
-                    row.stream,
-                    part="amend",
-                    key=None,
-                    now=ministry.hands(),
-                )
 
-        def settled() -> bool:
+        def change(**reasons: str | None) -> None:
             with bridge.engine.begin() as connection:
-                query = select(rows.c.state).where(rows.c.part == "amend")
-                states = sorted(connection.execute(query).scalars())
-            return states == ["moot", "moot", "sent"]
+                (row,) = connection.execute(select(rows).where(rows.c.message_id == card.event_id))
+                for number, reason in enumerate(reasons.values()):
+                    note_document(connection, row.card_id, number, reason)
+                    outbox.enqueue_card(
+                        connection,
+                        row.card_id,
+                        row.stream,
+                        part="amend",
+                        key=None,
+                        now=ministry.hands(),
+                    )
 
-        await eventually(settled, what="one edit sent, two of them settled")
-        assert len([sent for sent in bridge.chat.sent if sent.replaces == card.event_id]) == 1
+        def states() -> list[str]:
+            with bridge.engine.begin() as connection:
+                query = select(rows.c.state).where(rows.c.part == "amend").order_by(rows.c.row)
+                return list(connection.execute(query).scalars())
+
+        # They have no address, so the card says by itself that they are not there.
+        await eventually(lambda: len(states()) == 2 and "pending" not in states())
+        before = states()
+        change(first="document-too-large", second="document-too-large")
+        before += ["sent", "moot"]
+        await eventually(lambda: states() == before, what="one edit for both")
+        change(first=None, second="document-too-large")
+        before += ["sent", "moot"]
+        await eventually(lambda: states() == before, what="what is new")
+        change(first="document-too-large", second="document-too-large")
+        change(first=None, second="document-too-large")
+        await eventually(lambda: "pending" not in states(), what="all settled")
+        edits = [
+            sent.content["m.new_content"]["body"]
+            for sent in bridge.chat.sent
+            if sent.replaces == card.event_id
+        ]
+        assert [one for one, other in itertools.pairwise(edits) if one == other] == []

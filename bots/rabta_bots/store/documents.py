@@ -4,7 +4,7 @@ They stand in streams of their own, so that a slow document holds up no card, an
 the order of their cards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -113,6 +113,13 @@ def note_document(connection: Connection, card_id: int, number: int, reason: str
         return reason is not None
     connection.execute(update(document_notes).where(mine).values(reason=reason))
     return bool(before.reason != reason)
+
+
+def note_told(connection: Connection, card_id: int, told: Mapping[str, str]) -> None:
+    """Note what the words that a card has now, or will have, say of its documents."""
+    connection.execute(
+        update(cards).where(cards.c.card_id == card_id).values(documents_told=dict(told))
+    )
 
 
 def reasons_of(connection: Connection, card_id: int) -> dict[int, str]:

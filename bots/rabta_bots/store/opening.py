@@ -47,7 +47,7 @@ from rabta_contract.event import Event
 
 __all__ = ["STEPS", "VERSION", "in_store", "open_store"]
 
-VERSION = 8
+VERSION = 9
 
 
 def _add_leases_and_rounds(connection: Connection) -> None:
@@ -148,6 +148,11 @@ def _add_announcements_consultations_and_alarms(connection: Connection) -> None:
         table.create(connection)
 
 
+def _add_what_cards_told_of_documents(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE cards ADD COLUMN documents_told JSON"))
+    connection.execute(text("CREATE INDEX ix_cards_state_expires_at ON cards (state, expires_at)"))
+
+
 # version -> the step that brings a store from the version before to it.
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _add_leases_and_rounds,
@@ -157,6 +162,7 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     6: _add_documents,
     7: _add_filings,
     8: _add_announcements_consultations_and_alarms,
+    9: _add_what_cards_told_of_documents,
 }
 
 

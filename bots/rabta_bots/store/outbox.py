@@ -17,6 +17,9 @@ DEAD = "dead"
 MOOT = "moot"
 DROPPED = "dropped"
 
+# Of the documents of a card whose words were taken back: whatever is told next is new.
+_NOT_SAID = {"": "not-said"}
+
 # The reason of a row that waits for somebody to hold its post.
 NO_HOLDER = "no-holder"
 
@@ -222,6 +225,10 @@ def unfix_content(connection: Connection, row: int) -> None:
     connection.execute(
         update(outbox).where(outbox.c.row == row).values(room_id=None, content=None, txn_id=None)
     )
+    mine = select(outbox.c.card_id).where(outbox.c.row == row).scalar_subquery()
+    connection.execute(
+        update(cards).where(cards.c.card_id == mine).values(documents_told=_NOT_SAID)
+    )
 
 
 def hide_content(connection: Connection, card_id: int, content: Mapping[str, Any]) -> None:
@@ -330,16 +337,6 @@ def on_its_way(connection: Connection, room_id: str) -> bool:
     unsent = and_(_FIXED, outbox.c.state == PENDING, outbox.c.part != "say")
     query = select(outbox.c.row).where(outbox.c.room_id == room_id, unsent).limit(1)
     return connection.execute(query).first() is not None
-
-
-def settle_amends(connection: Connection, row: Row[Any]) -> None:
-    """Settle the edits of the row's card that wait behind it: its words will tell what is new.
-
-    To be called before anything that goes into those words is read.
-    """
-    same = and_(outbox.c.stream == row.stream, outbox.c.card_id == row.card_id)
-    behind = and_(outbox.c.seq > row.seq, outbox.c.part == "amend", outbox.c.state == PENDING)
-    connection.execute(update(outbox).where(same, behind).values(state=MOOT, reason="told-already"))
 
 
 def outcome_follows(connection: Connection, row: Row[Any]) -> bool:

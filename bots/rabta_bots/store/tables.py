@@ -268,6 +268,7 @@ threads = Table(
 # One card per event and post.
 # state: open -> deciding -> decided; open -> withdrawn | superseded | expired | closed.
 # issued_to: the Matrix user for whom it was last sent; null until somebody holds the post.
+# documents_told: what its last words say of its documents, as `reasons_of` gives it.
 cards = Table(
     "cards",
     metadata,
@@ -286,9 +287,11 @@ cards = Table(
     Column("message_id", String(255)),
     Column("made_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("documents_told", JSON),
     UniqueConstraint("event_row", "post_id"),
     Index(None, "file_id", "state"),
     Index(None, "post_id", "state"),
+    Index(None, "state", "expires_at"),
 )
 
 # Every Matrix message that shows a card, so that a reply to any of them names the card.

@@ -24,7 +24,7 @@ _REST = 0.4
 _LOOK_S = 0.2
 _AGAIN_S = 0.5
 # So often a moment is waited for, when its process came to another end.
-_TRIES = 3
+_TRIES = 6
 _TARGETS = (Part.HOMESERVER, Part.EOFFICE, Part.DATABASE)
 
 
@@ -116,12 +116,18 @@ class Havoc:
                 first = self._order(self._bridge[0], str(self._dice.choice(_TARGETS)))
                 orders.insert(0, first)
             await self._one_life(orders, _MOMENT_S)
-            self._tries[moment] += 1
-            if str(moment) not in self.reached and self._tries[moment] < _TRIES:
-                self._bridge.append(moment)
+            self._try_again(moment, self._bridge)
+
+    def _try_again(self, moment: Moment, queue: deque[Moment]) -> None:
+        """Queue a moment that did not come once more."""
+        self._tries[moment] += 1
+        if str(moment) not in self.reached and self._tries[moment] < _TRIES:
+            queue.append(moment)
 
     def _order(self, moment: Moment, target: str = "self") -> Order:
-        turn = self._dice.randint(1, moment.step.often) if not moment.step.first_start else 1
+        # What did not come in time the first time is met at its first turn.
+        late = moment.step.first_start or self._tries[moment]
+        turn = 1 if late else self._dice.randint(1, moment.step.often)
         return Order(moment.step.name, moment.edge, turn, target)
 
     async def _one_life(self, orders: list[Order], lasts_s: float) -> None:
@@ -143,14 +149,17 @@ class Havoc:
     async def _eoffice_lives(self) -> None:
         if self._eoffice and not self._by_chance:
             self.house.kill(Part.EOFFICE)
+        moment: Moment | None = None
         while True:
             await self._death(Part.EOFFICE)
             await asyncio.sleep(self._dice.uniform(*_DEAD_S))
             async with self._busy[Part.EOFFICE]:
                 if self.house.children[Part.EOFFICE].running:
                     continue
-                orders = [self._order(self._eoffice.popleft())] if self._eoffice else []
-                self.house.start_eoffice(orders)
+                if moment is not None:
+                    self._try_again(moment, self._eoffice)
+                moment = self._eoffice.popleft() if self._eoffice else None
+                self.house.start_eoffice([self._order(moment)] if moment else [])
 
     async def _death(self, part: Part) -> None:
         # A child is asked: nobody tells us of its end.
