@@ -68,7 +68,7 @@ class KeyBundles:
             if self._trust.standing(one) is SenderTrust.SIGNED
         ]
         if not devices:
-            _log.warning("history-not-shared", user_id=user_id, room_id=room_id)
+            _log.warning("history-not-shared", room_id=room_id)
             return
         bundle = await self._bundle(room_id)
         if bundle is None:
@@ -80,7 +80,7 @@ class KeyBundles:
             {"room_id": room_id, "file": file.content()},
             sender_device_keys=self._identity.device_keys(),
         )
-        _log.info("history-shared", user_id=user_id, room_id=room_id, devices=len(reached))
+        _log.info("history-shared", room_id=room_id, devices=len(reached))
 
     async def _bundle(self, room_id: str) -> bytes | None:
         """Give the JSON of the bundle, or None when no key may be handed on."""

@@ -103,7 +103,7 @@ class Trust:
         with self._state.transaction() as connection:
             acknowledged = Identity(seen.master, seen.master, seen.self_signing)
             self._save(connection, {user_id: acknowledged})
-        _log.warning("identity-acknowledged", user_id=user_id)
+        _log.warning("identity-acknowledged")
 
     # -- keeping up -----------------------------------------------------------------------------
 
@@ -172,7 +172,7 @@ class Trust:
     def _note_silent(self, connection: Connection, user: str) -> None:
         self._silent.add(user)
         put_new(connection, tables.tracked_user, {"user_id": user, "outdated": True})
-        _log.warning("device-list-silent", user_id=user)
+        _log.warning("device-list-silent")
 
     def _take(
         self,
@@ -209,7 +209,7 @@ class Trust:
         pinned = seen.pinned_master if seen else None
         identity = Identity(pinned or master, master, self_signing)
         if identity.changed and not (seen and seen.changed):
-            _log.error("identity-changed", user_id=user)
+            _log.error("identity-changed")
         return None if identity == seen else identity
 
     def _save(self, connection: Connection, identities: Mapping[str, Identity]) -> None:
@@ -235,7 +235,7 @@ class Trust:
         for device_id, payload in payloads.items():
             device = _device(user, device_id, mapping(payload))
             if device is None:
-                _log.warning("device-malformed", user_id=user)
+                _log.warning("device-malformed")
                 continue
             held = machine.device(user, device_id)
             if held is not None and (held.ed25519, held.curve25519) != (
@@ -243,7 +243,7 @@ class Trust:
                 device.curve25519,
             ):
                 # A device never changes its keys: whoever serves others under its id forges it.
-                _log.error("device-keys-changed", user_id=user, device_id=device_id)
+                _log.error("device-keys-changed", device_id=device_id)
                 continue
             signer = identity.self_signing if identity else None
             if signer and signed_by(mapping(payload), user, f"ed25519:{signer}", signer):
