@@ -276,6 +276,12 @@ def _meant(talk: Conversation, desk: Desk, said: Said) -> int | None:
     return waiting[0] if len(waiting) == 1 else None
 
 
+def is_named(talk: Conversation, said: Said) -> bool:
+    """Whether words or reply are about an announcement."""
+    about = kept.about_of(talk.connection, talk.received.room_id, talk.reading.targets)
+    return (_number(said.words) or _number(about or "")) is not None
+
+
 def _own(talk: Conversation, desk: Desk, said: Said) -> Row[object] | None:
     """The announcement of this post that is named, or replied to."""
     number = _number(said.words)

@@ -60,6 +60,7 @@ REFUSALS: dict[str, str] = {
     Refusal.ALREADY_ACKNOWLEDGED: N_("This post has acknowledged it already."),
     Refusal.NOTHING_TO_REMIND_OF: N_("Nobody has to acknowledge it any more."),
     Refusal.REMINDED_JUST_NOW: N_("They were told less than five minutes ago."),
+    Refusal.WITH_YOU: N_("The file is with you; there is nobody to remind."),
     Misread.ANNOUNCEMENT_REQUIRED: N_(
         "Say to whom, by when and what: announce all by 2026-08-14: <words>."
     ),

@@ -10,7 +10,7 @@ from rabta_bots.commands.finding import Found, card_state
 from rabta_bots.commands.judging import Refusal, judge_command
 from rabta_bots.composing import Composer
 from rabta_bots.officers import Officer
-from rabta_bots.store.cards import begin_deciding, card_by_id
+from rabta_bots.store.cards import begin_deciding, card_by_id, highest_movement
 from rabta_bots.store.commands import asked_of, count_wrong_code, lapse_asked, queue_command
 from rabta_bots.store.posts import post_by_any_case
 from rabta_bots.store.rooms import PostRoom
@@ -73,6 +73,19 @@ class Confirming:
         body = self._body(row, card, verb)
         queue_command(self.connection, command_id, body, self.composer.now)
         return None
+
+    def queue_reminder(self, command_id: str) -> None:
+        """Queue a reminder, which takes no card: the file is with somebody else."""
+        row = self.connection.execute(
+            select(commands).where(commands.c.command_id == command_id)
+        ).one()
+        card = card_by_id(self.connection, row.card_id)
+        if card is None:
+            raise LookupError(row.card_id)
+        body = self._body(row, card, CommandVerb.REMIND)
+        # The post is chased that has the file now, not the one that had it with this card.
+        body["movement_no"] = highest_movement(self.connection, card.file_id)
+        queue_command(self.connection, command_id, body, self.composer.now)
 
     def _body(self, row: Row[Any], card: Row[Any], verb: CommandVerb) -> dict[str, Any]:
         to_post = post_by_any_case(self.connection, row.to_post) if row.to_post else None

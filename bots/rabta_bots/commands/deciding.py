@@ -42,7 +42,7 @@ def decide(talk: Conversation, desk: Desk, said: Said) -> str:
     if refusal is not None:
         return talk.refuse(refusal, card_id=found.row.card_id)
     asks = needs_confirmation(verb, state.decide)
-    key = _keep(talk, verb, said.words, found, desk.officer, asks=asks)
+    key = keep(talk, verb, said.words, found, desk.officer, asks=asks)
     if asks:
         return "asked"
     late = Confirming(talk.connection, talk.composer, desk.officer, desk.room).queue(key)
@@ -61,7 +61,7 @@ def _code(talk: Conversation, officer: Officer) -> str:
     return code
 
 
-def _keep(
+def keep(
     talk: Conversation,
     verb: CommandVerb,
     words: str,

@@ -82,7 +82,7 @@ CLASS_WORDS = {
 }
 
 # These may name a file by its number, which is free text; else the card says which file.
-OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE, Talk.FILE})
+OF_A_FILE = frozenset({Talk.HISTORY, Talk.OPEN, Talk.CASE, Talk.FILE, CommandVerb.REMIND})
 
 # These may name an announcement, as `A7`.
 OF_AN_ANNOUNCEMENT = frozenset({CommandVerb.ACKNOWLEDGE, CommandVerb.REMIND, Talk.REPORT})
@@ -193,10 +193,10 @@ def _verb(folded: list[str]) -> tuple[Verb, int] | None:
 def _complete(verb: Verb, card: int | None, rest: str) -> Said | Misread:
     if len(rest) > MAX_REMARKS:
         return Misread.TOO_LONG
-    if verb in OF_A_FILE:
-        return Said(verb, card, rest)
     if verb in OF_AN_ANNOUNCEMENT and re.fullmatch(r"a\d{1,9}", fold(rest)):
         return Said(verb, card, fold(rest).upper())
+    if verb in OF_A_FILE:
+        return Said(verb, card, rest)
     if verb in OF_A_REQUEST and re.fullmatch(r"c\d{1,9}", fold(rest)):
         return Said(verb, card, fold(rest).upper())
     if verb not in _WORDS:

@@ -53,6 +53,7 @@ class Refusal(StrEnum):
     ALREADY_ACKNOWLEDGED = "already-acknowledged"
     NOTHING_TO_REMIND_OF = "nothing-to-remind-of"
     REMINDED_JUST_NOW = "reminded-just-now"
+    WITH_YOU = "with-you"
 
 
 class ClassRefusal(StrEnum):

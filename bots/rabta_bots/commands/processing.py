@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from rabta_bots.commands import (
     announcing,
+    chasing,
     consulting,
     deciding,
     filing,
@@ -47,7 +48,7 @@ ANYWHERE: Mapping[Verb, Callable[[Conversation, Officer, Said], str]] = {
 AT_A_DESK: Mapping[Verb, Callable[[Conversation, Desk, Said], str]] = {
     **dict.fromkeys(CommandVerb, deciding.decide),
     CommandVerb.ACKNOWLEDGE: announcing.acknowledge,
-    CommandVerb.REMIND: announcing.remind_rest,
+    CommandVerb.REMIND: chasing.remind,
     Talk.YES: announcing.confirm,
     Talk.NO: announcing.confirm,
     Talk.ANNOUNCE: announcing.announce,

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
 from rabta_bots.rows import put_new
 from rabta_bots.store.outbox import enqueue_card
@@ -132,6 +132,13 @@ def highest_movement(connection: Connection, file_id: str) -> int:
     """The latest movement of the file that any card showed."""
     highest = select(func.max(cards.c.movement_no)).where(cards.c.file_id == file_id)
     return int(connection.execute(highest).scalar() or 0)
+
+
+def last_card_of_post(connection: Connection, file_id: str, post_id: str) -> Row[Any] | None:
+    """The post's latest card of the file."""
+    mine = and_(cards.c.file_id == file_id, cards.c.post_id == post_id)
+    query = _with_event().where(mine).order_by(cards.c.card_id.desc()).limit(1)
+    return connection.execute(query).first()
 
 
 def begin_deciding(connection: Connection, card_id: int) -> bool:

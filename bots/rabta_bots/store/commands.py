@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from rabta_bots.store.tables import commands
+from rabta_bots.store.tables import cards, commands
+from rabta_contract.vocabulary import CommandVerb
 
 ASKED = "asked"
 QUEUED = "queued"
@@ -113,3 +114,18 @@ def command_count(connection: Connection, state: str) -> int:
     return len(
         connection.execute(select(commands.c.command_id).where(commands.c.state == state)).all()
     )
+
+
+def chased_since(connection: Connection, file_id: str, since: datetime) -> bool:
+    """Whether somebody asked after `since` that whoever has the file be reminded."""
+    asked = (
+        select(commands.c.command_id)
+        .join(cards, cards.c.card_id == commands.c.card_id)
+        .where(
+            cards.c.file_id == file_id,
+            commands.c.verb == CommandVerb.REMIND.value,
+            commands.c.state.in_((QUEUED, DONE)),
+            commands.c.made_at > since,
+        )
+    )
+    return connection.execute(asked.limit(1)).first() is not None
