@@ -13,7 +13,7 @@ from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.homeserver import DoorSettings, Homeserver
 from rabta_deploy.jsonhttp import answers, request
 from rabta_deploy.ports import require_free
-from rabta_deploy.process import Child, spawn
+from rabta_deploy.process import Child, spawn, stop_all
 from rabta_deploy.secretfile import write_secret
 from rabta_policy import Address, Server
 
@@ -99,6 +99,11 @@ class Ministry:
         )
 
     @property
+    def client_url(self) -> str:
+        """Where its clients arrive."""
+        return self.homeserver.client_url
+
+    @property
     def policy_serial(self) -> int:
         """Serial of the policy that its gateway follows now."""
         return int(request("GET", self._health_url).body["serial"])
@@ -132,6 +137,11 @@ class Ministry:
             raise RuntimeError(f"{self.server_name} was not started")
         self.gateway.wait_ready(lambda: answers(self._health_url), within_s=_GATEWAY_READY_WITHIN_S)
         self.homeserver.wait_ready()
+
+    def stop(self) -> None:
+        """Stop both; harmless when they do not run."""
+        stop_all([self.gateway] if self.gateway else [])
+        self.homeserver.stop()
 
     def _gateway_document(self) -> dict[str, Any]:
         leaf = self._ca.leaf(self.server_name, now=self._clock())

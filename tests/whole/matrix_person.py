@@ -17,8 +17,10 @@ class Person:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, homeserver: Homeserver | Running, localpart: str) -> None:
-        self.homeserver = homeserver
+    def __init__(
+        self, homeserver: Homeserver | Running, localpart: str, *, client_url: str | None = None
+    ) -> None:
+        self.client_url = client_url or homeserver.client_url
         self.user_id = homeserver.register(localpart, PASSWORD)
         homeserver.lift_rate_limits(self.user_id)
         self._token = homeserver.admin.log_in(localpart, PASSWORD)
@@ -26,7 +28,7 @@ class Person:
         self._invites: set[str] = set()
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
-        url = f"{self.homeserver.client_url}/_matrix/client/v3/{path}"
+        url = f"{self.client_url}/_matrix/client/v3/{path}"
         return request(method, url, json_body=body, token=self._token)
 
     def create_room(self, **config: Any) -> str:

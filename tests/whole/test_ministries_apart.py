@@ -66,12 +66,12 @@ def scene(ministries: Any) -> Scene:
     assert named.status == 200, named.body
     uploaded = request(
         "POST",
-        f"{amna.homeserver.client_url}/_matrix/media/v3/upload",
+        f"{amna.client_url}/_matrix/media/v3/upload",
         json_body={"file": SECRET},
         token=amna._token,
     )
     media_id = str(uploaded.body["content_uri"]).rpartition("/")[2]
-    fetched = f"{bilal.homeserver.client_url}/_matrix/client/v1/media/download/{ITT}/{media_id}"
+    fetched = f"{bilal.client_url}/_matrix/client/v1/media/download/{ITT}/{media_id}"
     assert request("GET", fetched, token=bilal._token).body == {"file": SECRET}
     other = bilal.create_room(name="With-LAW")
     rehana.comes(other, by=bilal)

@@ -131,7 +131,11 @@ def test_our_people_leave_where_nobody_else_parts_them_from_whom_they_may_not_me
     room = bilal.create_room(name="Of-Finance-asleep")
     for guest in (amna, asad, rehana):
         guest.comes(room, by=bilal)
-    asleep = [ministries.all[name].homeserver.child.pid for name in (FIN, LAW)]
+    asleep = [
+        child.pid
+        for name in (FIN, LAW)
+        for child in ministries.all[name].homeserver.children.values()
+    ]
 
     for pid in asleep:
         os.kill(pid, signal.SIGSTOP)

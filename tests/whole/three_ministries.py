@@ -5,7 +5,7 @@ import json
 import sqlite3
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPSConnection
@@ -17,12 +17,13 @@ import psycopg
 from matrix_person import Person
 from signedjson.key import read_signing_keys
 from signedjson.sign import sign_json
+from site_ministry import SiteMinistry
 
 from rabta_deploy.authority import NetworkAuthority
 from rabta_deploy.ca import CertificateAuthority
 from rabta_deploy.ministry import PORT_USES, Ministry
 from rabta_deploy.ports import free_port
-from rabta_deploy.process import stop_all, until
+from rabta_deploy.process import until
 from rabta_policy import load_document
 
 ITT, FIN, LAW = "itt.gov.test", "fin.gov.test", "law.gov.test"
@@ -40,16 +41,32 @@ def utc_now() -> datetime:
 
 
 class Ministries:
-    """Three ministries and the authority whose policies they follow."""
+    """Three ministries and the authority whose policies they follow.
 
-    def __init__(self, home: Path, further: Mapping[str, Plain]) -> None:
+    Args:
+        home: Holds all; user postgres must pass through it where there are `sites`.
+        further: Server name -> further keywords of its `Ministry`.
+        sites: Those that `rabta site` makes; clients reach them by TLS.
+    """
+
+    def __init__(
+        self, home: Path, further: Mapping[str, Plain], sites: Collection[str] = ()
+    ) -> None:
         self.home = home
         self.ca = CertificateAuthority(home / "ca")
         self.authority = NetworkAuthority(home / "policy")
-        self.all: dict[str, Ministry] = {}
+        self.all: dict[str, Ministry | SiteMinistry] = {}
         self._people: dict[str, Person] = {}
         taken: list[int] = []
-        for name in CODES:
+        for name, code in CODES.items():
+            if name in sites:
+                self.all[name] = SiteMinistry(
+                    *(name, home / name),
+                    network=home,
+                    organisation=code,
+                    clock=utc_now,
+                )
+                continue
             ports = {}
             for use in PORT_USES:
                 ports[use] = free_port(taken=taken)
@@ -72,7 +89,8 @@ class Ministries:
             ministry.wait_ready()
 
     def stop(self) -> None:
-        stop_all(child for ministry in self.all.values() for child in ministry.children.values())
+        for ministry in self.all.values():
+            ministry.stop()
 
     def document(
         self,
@@ -144,7 +162,10 @@ class Ministries:
         """An account of a ministry, signed in; the same for the same name."""
         key = f"@{localpart}:{name}"
         if key not in self._people:
-            self._people[key] = Person(self.all[name].homeserver, localpart)
+            ministry = self.all[name]
+            self._people[key] = Person(
+                ministry.homeserver, localpart, client_url=ministry.client_url
+            )
         return self._people[key]
 
     def signed(
