@@ -36,7 +36,9 @@ hostile: install machine ## Let a hostile homeserver try every path (a part of t
 	$(BIN)/pytest -m hostile --numprocesses 2 --dist loadgroup $(ARGS)
 
 drill: install machine ## Play a site's bad days: two trial sites, every part killed, a backup restored
-	$(BIN)/pytest tests/whole/test_two_sites.py tests/deploy/site/test_running.py $(ARGS)
+	RABTA_TEST_SITE=1 $(BIN)/pytest --log-cli-level=INFO tests/whole/test_two_sites.py \
+		tests/whole/test_ministries_apart.py tests/whole/test_withdrawal.py \
+		tests/deploy/site/test_running.py $(ARGS)
 
 workers: install machine ## Run the tests between ministries again, with one of them as five processes on PostgreSQL
 	RABTA_TEST_WORKERS=1 $(BIN)/pytest tests/synapse_modules tests/whole $(ARGS)

@@ -1,6 +1,7 @@
 """A site with every part, described in one place for these tests."""
 
 import base64
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from rabta_deploy.site.layout import below
 from rabta_deploy.site.reading import load, parse
 from rabta_deploy.site.running import Running
 from rabta_deploy.site.trial import Trial, make
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOW = datetime.now(UTC)  # noqa: TID251 - certificates hold today
 EXAMPLES = Path(__file__).parents[3] / "config"

@@ -1,10 +1,8 @@
 """Secrets rotated and a site upgraded while people write: nothing acknowledged is lost."""
 
-import itertools
 import json
 import socket
 import ssl
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from site_stream import Stream
 
 from rabta_contract.secrets_file import SigningSecrets
 from rabta_contract.signature import sign
@@ -34,64 +33,6 @@ from rabta_deploy.site.trial import Trial, pin
 
 # The site that test_running runs.
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("site")]
-
-CLIENT = "/_matrix/client/v3"
-
-
-class Stream:
-    """Somebody who writes all the time, and sends again what was not acknowledged."""
-
-    def __init__(self, site: Running, token: str) -> None:
-        self.acknowledged: list[str] = []
-        self._url, self._token = f"{site.client_url}{CLIENT}", token
-        self._enough = threading.Event()
-        self.room = self._made()
-
-    def _made(self) -> str:
-        """A room, made as clients do: asked again when the homeserver says it was too soon."""
-        answers = []
-
-        def made() -> bool:
-            url = f"{self._url}/createRoom"
-            answers.append(request("POST", url, json_body={}, token=self._token))
-            return answers[-1].status != 429  # the stream before filled what `rc_message` allows
-
-        assert until(made, within_s=60, every_s=0.5)
-        assert answers[-1].status == 200, answers[-1]
-        return str(answers[-1].body["room_id"])
-
-    def write(self) -> None:
-        for number in itertools.count():
-            while not self._sent(number):
-                if self._enough.wait(0.1):
-                    return
-            if self._enough.wait(0.02):
-                return
-
-    def _sent(self, number: int) -> bool:
-        url = f"{self._url}/rooms/{self.room}/send/m.room.encrypted/s{number}"
-        body = {"ciphertext": "x"}
-        try:
-            answer = request("PUT", url, json_body=body, token=self._token, timeout_s=10)
-        except OSError:
-            return False
-        if answer.status == 200:
-            self.acknowledged.append(answer.body["event_id"])
-        return answer.status == 200
-
-    def stop(self) -> None:
-        self._enough.set()
-
-    def told(self) -> list[str]:
-        """Every message in the room."""
-        found, at = [], ""
-        while True:
-            url = f"{self._url}/rooms/{self.room}/messages?dir=b&limit=500{at}"
-            body = request("GET", url, token=self._token).body
-            found += [one["event_id"] for one in body["chunk"] if one["type"] == "m.room.encrypted"]
-            if "end" not in body:
-                return found
-            at = f"&from={body['end']}"
 
 
 @contextmanager

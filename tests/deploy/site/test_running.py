@@ -2,22 +2,27 @@
 
 import itertools
 import json
+import logging
 import shutil
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from site_stream import Stream
 
 from rabta_deploy.cli import main
 from rabta_deploy.fault import YardError
-from rabta_deploy.jsonhttp import answers, request
+from rabta_deploy.jsonhttp import request
 from rabta_deploy.process import Child, until
 from rabta_deploy.records.register import Register
 from rabta_deploy.site.backup.archive import BackupError
@@ -27,6 +32,8 @@ from rabta_deploy.site.layout import below
 from rabta_deploy.site.reading import load
 from rabta_deploy.site.running import Running
 from rabta_deploy.site.trial import Trial
+
+log = logging.getLogger("rabta.drill")
 
 # One site for all of them: two at once would look for ports at the same moment.
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("site")]
@@ -173,39 +180,47 @@ def test_the_records_officer_keeps_holds_and_lets_go_by_commands(
 def test_what_was_acknowledged_is_there_after_each_part_was_killed(
     site: Running, token: str
 ) -> None:
-    room = str(
-        request("POST", f"{site.client_url}{CLIENT}/createRoom", json_body={}, token=token).body[
-            "room_id"
-        ]
-    )
-    acknowledged = []
-
-    def said(number: int) -> bool:
-        url = f"{site.client_url}{CLIENT}/rooms/{room}/send/m.room.encrypted/{number}"
+    """Each part dies by SIGKILL while somebody writes; the runner brings it back by itself."""
+    stream = Stream(site, token)
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(stream.write)
         try:
-            answer = request("PUT", url, json_body={"ciphertext": "x"}, token=token, timeout_s=10)
-        except OSError:
-            return False
-        if answer.status != 200:
-            return False
-        acknowledged.append(answer.body["event_id"])
-        return True
+            for name in list(site.children):
+                alive = partial(_more_than, stream.acknowledged, len(stream.acknowledged))
+                assert until(alive, within_s=60, every_s=0.05)
+                assert until(partial(_alive, site, name), within_s=60), name
+                begun, killed = time.monotonic(), site.children[name]
+                killed.kill()
 
-    for number, name in enumerate(list(site.children)):
-        killed = site.children[name]
-        killed.kill()
+                def back(name: str = name, killed: Child = killed) -> bool:
+                    site.look()
+                    fresh = site.children[name]
+                    return fresh is not killed and fresh.running
 
-        def recovered(number: int = number, name: str = name, killed: Child = killed) -> bool:
-            site.look()
-            fresh = site.children[name]
-            return fresh is not killed and fresh.running and said(number)
+                assert until(back, within_s=120, every_s=0.05), name
+                started, before = time.monotonic(), len(stream.acknowledged)
+                written = partial(_more_than, stream.acknowledged, before)
+                assert until(written, within_s=120, every_s=0.05), name
+                waited = stream.longest_wait(begun)
+                log.info(
+                    "%s back after %.1f s; who wrote waited %.1f s", name, started - begun, waited
+                )
+        finally:
+            stream.stop()
+        writing.result()
+    told = stream.told()
+    assert set(stream.acknowledged) <= set(told)
+    assert len(told) == len(set(told))
+    log.info("%d messages acknowledged, all there", len(stream.acknowledged))
 
-        assert until(recovered, within_s=120, every_s=0.2), name
-    url = f"{site.client_url}{CLIENT}/rooms/{room}/messages?dir=b&limit=100"
-    assert until(lambda: answers(f"{site.client_url}/health"), within_s=60)
-    told = {event["event_id"] for event in request("GET", url, token=token).body["chunk"]}
-    assert set(acknowledged) <= told
-    assert len(acknowledged) == len(site.parts)
+
+def _alive(site: Running, name: str) -> bool:
+    site.look()
+    return site.children[name].running
+
+
+def _more_than(what: Sized, count: int) -> bool:
+    return len(what) > count
 
 
 def identity_of_the_bridge(site: Running, token: str) -> tuple[str, set[str]]:
@@ -248,9 +263,9 @@ def test_a_site_that_was_destroyed_comes_back_from_its_backup(
     home, layout = trial.directory, site.layout
     url = f"{site.client_url}{CLIENT}"
     room = str(request("POST", f"{url}/createRoom", json_body={}, token=token).body["room_id"])
-    # The router leaves a process alone for ten seconds after it was away.
+    # Its process was killed a moment ago, and is starting.
     found: list[str] = []
-    assert until(lambda: upload_taken(site, token, found), within_s=30)
+    assert until(lambda: upload_taken(site, token, found), within_s=60)
     (media,) = found
     assert until(lambda: identity_of_the_bridge(site, token)[1], within_s=60)
     master, devices = identity_of_the_bridge(site, token)
