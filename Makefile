@@ -70,12 +70,14 @@ lock: install ## Lock what is installed, with hashes, naming no registry
 
 install: .venv/installed deploy/officer/dist/built ## Install the locked dependencies into .venv
 
+# The lock is whole, and pip 23 stumbles over extras with hashes: `--no-deps`, and a look afterwards.
 .venv/installed: requirements.lock pyproject.toml
 	@deploy/machine.sh python
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock \
 		|| $(call UNREACHED,The Python packages of requirements.lock,pip)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip check --disable-pip-version-check >/dev/null
 	@touch $@
 
 deploy/officer/dist/built: .venv/installed $(wildcard deploy/officer/*.json deploy/officer/build.mjs deploy/officer/src/*)
