@@ -94,7 +94,7 @@ STEPS = (
     _bridge("room-remembered", "store.rooms:remember_room", COMMIT, early=True),
     # A message is fixed, encrypted and sent.
     _bridge("content-fixed", "store.outbox:fix_content", COMMIT, 8),
-    _bridge("room-key-made", "matrix.sharing:Sharing._rotate", COMMIT),
+    _bridge("room-key-made", "matrix.sharing:Sharing._rotate", COMMIT, early=True),
     _bridge("one-time-key-claimed", "matrix.sharing:Sharing._claim", CALL),
     _bridge("key-share-queued", "matrix.letters:queue", COMMIT),
     _bridge("key-share-sent", "matrix.letters:Letters._dequeue", CALL),
@@ -108,7 +108,7 @@ STEPS = (
     _bridge("document-uploaded", "matrix.media:Media.upload", CALL),
     # Officers write.
     _bridge("sync-taken-in", "matrix.receiving:Receiving._take_in", COMMIT, 4),
-    _bridge("one-time-keys-made", "matrix.upkeep:Upkeep._prepare", CALL),
+    _bridge("one-time-keys-made", "matrix.upkeep:Upkeep._prepare", CALL, early=True),
     _bridge("message-processed", "commands.processing:Processing.process", COMMIT, 3),
     _bridge("command-asked", "store.commands:add_command", COMMIT, 2),
     _bridge("command-queued", "store.commands:queue_command", COMMIT, 2),
