@@ -179,6 +179,10 @@ def test_a_lower_serial_is_refused_and_the_last_good_policy_stays(
     serial = network.publish(with_law(network, law))
     newer = network.authority.files.policy.read_bytes()
     assert until(lambda: itt.policy_serial == serial, within_s=10)
+    # The door looks by itself: had it not seen the newer one, the older would be news to it.
+    said = f"Policy with serial {serial} is in force"
+    logs = itt.homeserver.logs.values()
+    assert until(lambda: all(said in log.read_text() for log in logs), within_s=10)
     room = officer.create_room()
     assert until(lambda: officer.invite(room, lawyer.user_id).status == 200, within_s=10)
 

@@ -106,7 +106,8 @@ def test_every_listener_and_every_upstream_of_the_router_is_on_the_loopback() ->
     ports = {name: 20_000 + number for number, name in enumerate(PROCESSES)}
     text = document(plan=SMALL, client_port=20_100, federation_port=20_101, http_ports=ports)
     assert re.findall(r"listen (\S+);", text) == ["127.0.0.1:20100", "127.0.0.1:20101"]
-    assert set(re.findall(r"server (127\.0\.0\.1:\d+|\S+);", text)) == {
+    upstreams = re.findall(r"upstream \w+ \{.*?\}", text)
+    assert {found for one in upstreams for found in re.findall(r"\bserver (\S+)", one)} == {
         f"127.0.0.1:{port}" for port in ports.values()
     }
 
