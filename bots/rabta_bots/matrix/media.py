@@ -146,13 +146,21 @@ class Media:
 
 
 async def _ciphertext(plain: Iterator[bytes], keys: dict[str, Any]) -> AsyncGenerator[bytes]:
-    """The ciphertext chunk by chunk; at its end, `keys` has what reads it."""
+    """The ciphertext chunk by chunk; with the last one, `keys` has what reads it.
+
+    The homeserver may answer as soon as it has that one.
+    """
     made = encrypted_attachment_generator(plain)
+    held: bytes | None = None
     while (piece := await asyncio.to_thread(next, made, None)) is not None:
         if isinstance(piece, Mapping):
             keys.update(piece)
-        else:
-            yield cast("bytes", piece)
+            continue
+        if held is not None:
+            yield held
+        held = cast("bytes", piece)
+    if held is not None:
+        yield held
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

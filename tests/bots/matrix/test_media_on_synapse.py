@@ -11,7 +11,7 @@ import pytest
 from nio.crypto.attachments import decrypt_attachment, encrypt_attachment
 from sqlalchemy import Engine
 
-from rabta_bots.matrix import EncryptedFile, MatrixClient, MatrixError, MatrixSettings
+from rabta_bots.matrix import EncryptedFile, MatrixClient, MatrixError, MatrixSettings, media
 from rabta_deploy.homeserver import Homeserver
 
 pytestmark = pytest.mark.network
@@ -134,3 +134,11 @@ def test_what_a_stranger_calls_a_file_and_is_none_is_refused(
             EncryptedFile.from_content(given)
         assert (failed.value.reason, failed.value.permanent) == ("attachment-malformed", True)
     assert EncryptedFile.from_content(whole).content() == whole
+
+
+async def test_the_keys_are_there_when_the_last_piece_leaves() -> None:
+    """The homeserver may answer as soon as it has that one."""
+    keys: dict[str, Any] = {}
+    told = [bool(keys) async for _ in media._ciphertext(iter([b"one", b"two", b"three"]), keys)]
+    assert told[-1]
+    assert set(keys) >= {"key", "iv", "hashes"}
